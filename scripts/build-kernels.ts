@@ -19,7 +19,7 @@ import { templates } from "../src/kernels/templates/index.js";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const out = join(root, "src/kernels/generated");
 const asc = createRequire(import.meta.url).resolve("assemblyscript/bin/asc.js");
-const COMMON = "-O3 --runtime stub --noAssert --enable simd --importMemory --initialMemory 1 --maximumMemory 65536".split(" ");
+const COMMON = "-O3 --runtime stub --noAssert --enable simd --importMemory --initialMemory 1 --maximumMemory 65536 --memoryBase 1024".split(" ");
 
 function write(file: string, text: string): void {
   writeFileSync(`${file}.tmp`, text);
@@ -55,7 +55,8 @@ function assemble(flavor: Flavor): { source: string; signatures: Record<string, 
     signatures[kernel.name] = { id, params: kernel.params.filter((p) => p !== "scratch: usize") };
   });
   const bodies = kernels.map((k) => `export function ${k.name}(${k.params.join(", ")}): void {\n${k.body}\n}`);
-  return { source: [...parts.map((p) => p.helpers ?? ""), ...bodies, dispatcher(kernels)].join("\n"), signatures };
+  const heapBase = "/** First address that no part of the module uses. */\nexport const heapBase: usize = __heap_base;";
+  return { source: [heapBase, ...parts.map((p) => p.helpers ?? ""), ...bodies, dispatcher(kernels)].join("\n"), signatures };
 }
 
 mkdirSync(out, { recursive: true });

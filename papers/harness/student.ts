@@ -14,12 +14,12 @@ function logGamma(x: number): number {
   return 0.5 * Math.log(2 * Math.PI) + (y + 0.5) * Math.log(t) - t + Math.log(sum);
 }
 
-/** Regularised incomplete beta I_x(a, b) by Lentz's continued fraction. */
-function incompleteBeta(x: number, a: number, b: number): number {
+/** Regularised incomplete beta I_x(a, b) by Lentz's continued fraction. `y` is 1 - x, given apart so that it keeps its digits. */
+function incompleteBeta(x: number, y: number, a: number, b: number): number {
   if (x <= 0) return 0;
-  if (x >= 1) return 1;
-  if (x > (a + 1) / (a + b + 2)) return 1 - incompleteBeta(1 - x, b, a);
-  const front = Math.exp(a * Math.log(x) + b * Math.log(1 - x) + logGamma(a + b) - logGamma(a) - logGamma(b)) / a;
+  if (y <= 0) return 1;
+  if (x > (a + 1) / (a + b + 2)) return 1 - incompleteBeta(y, x, b, a);
+  const front = Math.exp(a * Math.log(x) + b * Math.log(y) + logGamma(a + b) - logGamma(a) - logGamma(b)) / a;
   const tiny = 1e-300;
   let f = 1;
   let c = 1;
@@ -46,7 +46,8 @@ function incompleteBeta(x: number, a: number, b: number): number {
  */
 export function studentCdf(t: number, degrees: number): number {
   requireNumber("studentCdf.degrees", degrees, Number.MIN_VALUE);
-  const tail = 0.5 * incompleteBeta(degrees / (degrees + t * t), degrees / 2, 0.5);
+  const sum = degrees + t * t;
+  const tail = 0.5 * incompleteBeta(degrees / sum, (t * t) / sum, degrees / 2, 0.5);
   return t > 0 ? 1 - tail : tail;
 }
 

@@ -121,6 +121,8 @@ export interface Paper<C = unknown, R = unknown> {
   readonly settings: Readonly<Record<Scale, string>>;
   /** How many seeds each scale runs unless `--seeds` says otherwise. */
   readonly seeds: Readonly<Record<Scale, number>>;
+  /** The jobs measure time: they run one after another whatever `--jobs` says. */
+  readonly timing?: boolean;
   /**
    * Yields batches of jobs; a batch's outcomes come back from the `yield`, in order, so that later jobs may depend on earlier results.
    * Pure: no I/O, no clock, no randomness but the seeds. Jobs of a batch run in any order, side by side.
@@ -173,4 +175,6 @@ export interface PaperResult {
   readonly machine: Machine;
   readonly claims: readonly ClaimResult[];
   readonly tables: readonly Table[];
+  /** File name of the figure beside the results, or null. */
+  readonly figure: string | null;
 }

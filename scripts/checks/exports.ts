@@ -13,26 +13,28 @@ export function entriesOf({ exports }: PackageJson): string[] {
     .map(({ default: path }) => path.replace(/^\.\/dist\//, "").replace(/\.js$/, ".ts"));
 }
 
-/** Every `src/<folder>/index.ts` is exported as `./<folder>`, and every export has its source. */
+/** What `exports` must say: `./<folder>` for each `src/<folder>/index.ts`, `./<folder>/node` for each `index.node.ts`. */
+export function expectedExports(project: Project): Record<string, { readonly types: string; readonly default: string }> {
+  const out: Record<string, { readonly types: string; readonly default: string }> = {};
+  for (const path of [...project.keys()].sort()) {
+    const [, folder, node] = /^src\/(?:([^/]+)\/)?index(\.node)?\.ts$/.exec(path) ?? [];
+    if (folder === undefined && path !== "src/index.ts") continue;
+    const stem = `./dist/${path.replace(/\.ts$/, "")}`;
+    out[folder === undefined ? "." : `./${folder}${node ? "/node" : ""}`] = { types: `${stem}.d.ts`, default: `${stem}.js` };
+  }
+  return out;
+}
+
+/** Differences between `exports` and the folders. */
 export function checkExports(project: Project, packageJson: PackageJson): Finding[] {
   const findings: Finding[] = [];
-  const report = (problem: string) => findings.push({ path: "package.json", line: 1, problem });
-  const expected = new Map<string, string>();
-  for (const path of project.keys()) {
-    const folder = /^src\/([^/]+)\/index\.ts$/.exec(path)?.[1];
-    if (folder) expected.set(`./${folder}`, `./dist/src/${folder}/index`);
-    else if (path === "src/index.ts") expected.set(".", "./dist/src/index");
-    const node = /^src\/([^/]+)\/(?:index|[^/]+)\.node\.ts$/.exec(path)?.[1];
-    if (node && path === `src/${node}/index.node.ts`) expected.set(`./${node}/node`, `./dist/src/${node}/index.node`);
-  }
-  for (const [name, stem] of expected) {
-    const target = packageJson.exports[name];
-    if (typeof target !== "object" || target.types !== `${stem}.d.ts` || target.default !== `${stem}.js`) {
-      report(`exports["${name}"] must be { "types": "${stem}.d.ts", "default": "${stem}.js" }`);
-    }
+  const report = (problem: string) => findings.push({ path: "package.json", line: 1, problem: `${problem} (npm run exports writes them anew)` });
+  const wanted = expectedExports(project);
+  for (const [name, target] of Object.entries(wanted)) {
+    if (JSON.stringify(packageJson.exports[name]) !== JSON.stringify(target)) report(`exports["${name}"] must be ${JSON.stringify(target)}`);
   }
   for (const name of Object.keys(packageJson.exports)) {
-    if (name !== "./package.json" && !expected.has(name)) report(`exports["${name}"] has no source file`);
+    if (name !== "./package.json" && !(name in wanted)) report(`exports["${name}"] has no source file`);
   }
   return findings;
 }

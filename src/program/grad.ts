@@ -29,7 +29,7 @@ export function gradients(of: Value, wrt: readonly Value[], seed?: Value): Value
   for (let i = (graph.producers[of.id] ?? -1) as number; i >= 0; i--) {
     const operation = graph.operations[i]!;
     const flowing = operation.outputs.map((id) => grads[id]);
-    if (!flowing.some((g) => g) || !operation.outputs.some((id) => reaches[id])) continue;
+    if (!flowing.some((g) => g) || !operation.inputs.some((id) => reaches[id])) continue;
     const def = operationNamed(operation.op);
     if (!def.gradient) throw new InputError(`gradients: the operation "${operation.op}" has no gradient; put stopGradient before it`);
     const needs = operation.inputs.map((id) => reaches[id] === 1);

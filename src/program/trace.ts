@@ -40,7 +40,13 @@ export function trace(f: (t: { params: Tree<Value>; inputs: Tree<Value> }) => Tr
     const param = params[path];
     if (!param) throw new InputError(`trace: the update "${path}" names no param; params are ${Object.keys(params).join(", ")}`);
     if (param.shape.join() !== value.shape.join() || param.type.dtype !== value.type.dtype) {
-      throw new InputError(`trace: the update of "${path}" has shape [${value.shape}], the param [${param.shape}]`);
+      throw new InputError(
+        `trace: the update of "${path}" is ${value.type.dtype} [${value.shape}], expected the type of the param, ${param.type.dtype} [${param.shape}]`,
+      );
+    }
+    if (param.type.pattern !== value.type.pattern) {
+      const has = (pattern: string | undefined) => (pattern === undefined ? "dense" : `of the pattern of "${pattern}"`);
+      throw new InputError(`trace: the update of "${path}" is ${has(value.type.pattern)}, the param ${has(param.type.pattern)}`);
     }
   }
   return finish(graph, {

@@ -41,7 +41,8 @@ function sums(tensors: readonly string[], body: (at: Place) => string): string {
     more -= m; run += m + i32(t > 0);
     if (run >= ${BAND}) ${flush}
    } while (more > 0);`;
-  const total = (v: string) => `(f64x2.extract_lane(${v}0, 0) + f64x2.extract_lane(${v}0, 1)) + (f64x2.extract_lane(${v}1, 0) + f64x2.extract_lane(${v}1, 1))`;
+  const total = (v: string) =>
+    `(f64x2.extract_lane(${v}0, 0) + f64x2.extract_lane(${v}0, 1)) + (f64x2.extract_lane(${v}1, 0) + f64x2.extract_lane(${v}1, 1))`;
   const after = `${flush} store<f64>(sums, ${total("s")}); store<f64>(sums, ${total("q")}, 8); sums += 16;`;
   return planes(tensors, before, row, after);
 }

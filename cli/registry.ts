@@ -1,0 +1,39 @@
+/**
+ * The subcommands: each one a file of `cli/commands/`, loaded only when it is asked for.
+ *
+ * To add one: write `cli/commands/<name>.ts` with
+ * `export const register: Register = (command, terminal) => { command.argument(...).option(...).action(async (...) => { ... }); }`
+ * and list it here. `--json`, `--seed`, `--threads`, `--out` and `--verbose` are there already (`CommonOptions`).
+ */
+import type { Command } from "commander";
+import type { Terminal } from "./terminal.js";
+
+/** Adds arguments, options and the action to a subcommand that already has its name, its summary and the common options. */
+export type Register = (command: Command, terminal: Terminal) => void;
+
+/** Options that every command has; a command's own options object extends this. */
+export interface CommonOptions {
+  /** One JSON document on standard output, progress on standard error. */
+  readonly json?: true;
+  readonly seed?: number;
+  /** At least 1. Undefined: all cores. */
+  readonly threads?: number;
+  /** Where results go; each command says what. */
+  readonly out?: string;
+  /** Stack traces with errors. */
+  readonly verbose?: true;
+}
+
+/** A subcommand before it is loaded. */
+export interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  load(): Promise<{ readonly register: Register }>;
+}
+
+/** All subcommands, in the order of `--help`. */
+export const commands: readonly CommandEntry[] = [
+  { name: "methods", summary: "the catalogue of methods, with method cards and options", load: () => import("./commands/methods.js") },
+  { name: "report", summary: "write report.html again from results.json, one run or several joined", load: () => import("./commands/report.js") },
+  { name: "reproduce", summary: "measure the claims of papers and print them beside the published numbers", load: () => import("./commands/reproduce.js") },
+];

@@ -1,0 +1,122 @@
+/**
+ * A run folder: `recipe.yaml`, `run.json` (the ledger), `results.json`, `report.html`, `models/`, `checkpoints/`.
+ *
+ * The ledger names the recipe by its content and holds each finished entry's result. An entry under way has a checkpoint per
+ * epoch. Every file is replaced whole, and a checkpoint goes only after its entry is in the ledger, so a kill at any moment
+ * loses at most one epoch and never a number.
+ */
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { InputError } from "../../src/core/index.js";
+import { removeLeftovers, writeWhole } from "../../src/core/files.node.js";
+import { lockFolder } from "./lock.js";
+
+interface Ledger<E> {
+  readonly format: 1;
+  readonly identity: string;
+  readonly quick: boolean;
+  readonly entries: Readonly<Record<string, E>>;
+}
+
+/** A folder that is locked for this run. */
+export interface RunFolder<E> {
+  readonly path: string;
+  /** Results of finished entries by id. */
+  readonly finished: ReadonlyMap<string, E>;
+  /** Whether an earlier process already worked here. */
+  readonly resumed: boolean;
+  /** The last checkpoint of an unfinished entry. */
+  checkpoint(id: string): Uint8Array | undefined;
+  saveCheckpoint(id: string, bytes: Uint8Array): void;
+  /** Writes `models/<id>.<extension>` and returns its path. */
+  saveModel(id: string, extension: string, bytes: Uint8Array): string;
+  /** Records an entry's result, then drops its checkpoint. */
+  finish(id: string, result: E): void;
+  /** Writes a file of the folder itself. */
+  write(name: string, content: string | Uint8Array): void;
+  /** Gives the lock back. */
+  close(): void;
+}
+
+/** What decides whether a folder may be continued. */
+export interface RunIdentity {
+  /** Everything that the numbers depend on, as plain JSON. */
+  readonly content: unknown;
+  readonly quick: boolean;
+  /** The recipe as YAML, kept for people. */
+  readonly recipe: string;
+}
+
+function readLedger<E>(path: string): Ledger<E> | undefined {
+  if (!existsSync(path)) return undefined;
+  try {
+    const ledger = JSON.parse(readFileSync(path, "utf8")) as Ledger<E>;
+    if (ledger.format === 1 && typeof ledger.identity === "string" && typeof ledger.entries === "object" && ledger.entries !== null) return ledger;
+  } catch {
+    // Named below.
+  }
+  throw new InputError(`${path}: not a run ledger of this version. Use --force to start over, or --out for another folder.`);
+}
+
+/**
+ * Opens a run folder: a new one, or one to continue.
+ *
+ * @param force start over when the folder belongs to another recipe
+ * @throws InputError when another run is in it, or when it belongs to another recipe and `force` is not given. A finished or
+ *         broken-off *quick* run gives way to a full one without asking.
+ */
+export function openRunFolder<E>(path: string, identity: RunIdentity, force = false): RunFolder<E> {
+  const hash = createHash("sha256").update(JSON.stringify(identity.content)).digest("hex");
+  const release = lockFolder(path);
+  try {
+    return open(path, hash, identity, force, release);
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+function open<E>(path: string, hash: string, { quick, recipe }: RunIdentity, force: boolean, release: () => void): RunFolder<E> {
+  const ledgerPath = join(path, "run.json");
+  removeLeftovers(path);
+  let ledger = force ? undefined : readLedger<E>(ledgerPath);
+  if (ledger && ledger.identity !== hash && ledger.quick && !quick) ledger = undefined;
+  if (ledger && ledger.identity !== hash) {
+    throw new InputError(
+      `${path}: holds a run of another recipe, seed, version or data set (${Object.keys(ledger.entries).length} entries finished). ` +
+        "Use --out for another folder, or --force to start over in this one.",
+    );
+  }
+  const resumed = ledger !== undefined;
+  if (!ledger) {
+    // The old ledger goes first: a kill in between leaves an empty folder, never old results under a new recipe.
+    for (const name of ["run.json", "results.json", "report.html", "checkpoints", "models"]) rmSync(join(path, name), { recursive: true, force: true });
+    writeWhole(join(path, "recipe.yaml"), recipe);
+    ledger = { format: 1, identity: hash, quick, entries: {} };
+    writeWhole(ledgerPath, JSON.stringify(ledger, null, 1));
+  }
+  const finished = new Map<string, E>(Object.entries(ledger.entries));
+  const base = { format: 1, identity: hash, quick } as const;
+  const checkpointPath = (id: string) => join(path, "checkpoints", `${id}.bin`);
+  mkdirSync(path, { recursive: true });
+  return {
+    path,
+    finished,
+    resumed,
+    checkpoint: (id) => (existsSync(checkpointPath(id)) ? new Uint8Array(readFileSync(checkpointPath(id))) : undefined),
+    saveCheckpoint: (id, bytes) => writeWhole(checkpointPath(id), bytes),
+    saveModel(id, extension, bytes) {
+      const model = join(path, "models", `${id}.${extension}`);
+      writeWhole(model, bytes);
+      return model;
+    },
+    finish(id, result) {
+      finished.set(id, result);
+      writeWhole(ledgerPath, JSON.stringify({ ...base, entries: Object.fromEntries(finished) }, null, 1));
+      rmSync(checkpointPath(id), { force: true });
+    },
+    write: (name, content) => writeWhole(join(path, name), content),
+    close: release,
+  };
+}

@@ -1,0 +1,91 @@
+/** The engine: kernels, memory and threads, and the plans that run on them. */
+import { type AnyTensor, requireInteger, type Tree } from "../core/index.js";
+import { Arena, createPool, GEMM_SCRATCH, type Kernels, type LoadOptions, loadKernels, type Pool, WINOGRAD_SCRATCH, writePlan } from "../kernels/index.js";
+import type { ParamSpec, Program } from "../program/index.js";
+import { type Compiled, compileProgram } from "./compile.js";
+import type { LoweringOptions } from "./lowering.js";
+import { type Live, ParamStore } from "./params.js";
+import { createPlan, type Plan } from "./plan.js";
+
+/** Options of `createEngine`. */
+export interface EngineOptions {
+  /** Threads, this one included; default 1. Fewer are used where memory cannot be shared. */
+  readonly threads?: number | undefined;
+  /** Kernel build: `plain` gives the same bits everywhere; `relaxed` fuses multiply and add where the host can. Default `plain`. */
+  readonly flavor?: LoadOptions["flavor"];
+}
+
+/** Options of `compile`. */
+export interface CompileOptions {
+  /** Params do not change between runs: weights are packed once. For inference. Default false. */
+  readonly frozen?: boolean;
+  /** Winograd for dense 3x3 convolutions (bounded, not bit-exact against the direct sum). Default true. */
+  readonly winograd?: boolean;
+}
+
+/** Kernels, memory, threads. Close it to stop its threads. */
+export interface Engine {
+  readonly kernels: Kernels;
+  readonly threads: number;
+  readonly flavor: "plain" | "relaxed";
+  /** Params in the engine's memory; see ParamStore. */
+  params(specs: Tree<ParamSpec>, initial?: Tree<AnyTensor | Live>): ParamStore;
+  /** Compiles a program over params. @throws InputError when they do not fit, or memory is exhausted */
+  compile(program: Program, params: ParamStore, options?: CompileOptions): Plan;
+  /** Bytes in use, and the most that ever were. */
+  memory(): { used: number; peak: number };
+  close(): void;
+}
+
+const SCRATCH = Math.max(GEMM_SCRATCH, WINOGRAD_SCRATCH) + 4096;
+
+/**
+ * Starts an engine.
+ * @throws OptionError for options out of range; InputError when a thread does not start
+ */
+export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
+  const threads = requireInteger("createEngine.threads", options.threads ?? 1, 1, 256);
+  const kernels = await loadKernels({ flavor: options.flavor ?? "plain" });
+  const arena = new Arena(kernels);
+  const pool: Pool = await createPool(kernels, threads);
+  const scratch = arena.allocate(SCRATCH * pool.threads, "scratch");
+  const tiles: LoweringOptions["tiles"] = kernels.flavor === "relaxed" ? { sp1: "sp1_32", gemm: "gemm_6x8" } : { sp1: "sp1_24", gemm: "gemm_5x8" };
+
+  return {
+    kernels,
+    threads: pool.threads,
+    flavor: kernels.flavor,
+    params: (specs, initial) => new ParamStore(arena, specs, initial),
+    compile(program, params, { frozen = false, winograd = true } = {}) {
+      const owned: number[] = [];
+      const release = () => {
+        for (const address of owned.splice(0)) arena.free(address);
+      };
+      const host = {
+        options: { threads: pool.threads, tiles, winograd, scratchBytes: () => undefined },
+        reserve(bytes: number, label: string) {
+          const address = arena.allocateZeroed(bytes, label);
+          owned.push(address);
+          return address;
+        },
+        memory: () => kernels.views(),
+      };
+      try {
+        const compiled: Compiled = compileProgram(program, params, host, frozen);
+        return createPlan(compiled, params, {
+          kernels,
+          arena,
+          release,
+          run: (plan) => pool.run(plan, scratch, SCRATCH),
+          scratch: () => scratch,
+          write: (phases, placed) => writePlan(arena, phases, placed),
+        });
+      } catch (error) {
+        release();
+        throw error;
+      }
+    },
+    memory: () => ({ used: arena.used, peak: arena.peak }),
+    close: () => pool.close(),
+  };
+}

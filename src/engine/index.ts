@@ -1,0 +1,7 @@
+/** Plans and their execution: liveness, sparse lowering, kernel choice, threads. */
+export type { CompileOptions, Engine, EngineOptions } from "./engine.js";
+export { createEngine } from "./engine.js";
+export type { Decision } from "./lowering.js";
+export { type Live, liveOf, ParamStore } from "./params.js";
+export type { InputData, Plan } from "./plan.js";
+export { liveCount, type Topology } from "./topology.js";

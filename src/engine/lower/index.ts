@@ -1,0 +1,77 @@
+/** Which rule lowers which operation. */
+import { InputError } from "../../core/index.js";
+import { BINARY, UNARY } from "../../kernels/index.js";
+import type { Operation } from "../../program/index.js";
+import type { Lowering } from "../lowering.js";
+import { lowerConv, lowerConvInputGrad, lowerConvWeightGrad } from "./conv.js";
+import { lowerBinary, lowerBroadcast, lowerCast, lowerConstant, lowerUnary, lowerWhere } from "./elementwise.js";
+import { lowerGather, lowerOneHot, lowerRandom, lowerRowSums, lowerTopK } from "./gather.js";
+import { lowerMatmul } from "./matmul.js";
+import { lowerBatchNorm, lowerBatchNormGrad, lowerBatchNormInference, lowerLayerNorm, lowerLayerNormGrad, lowerReluGrad } from "./norm.js";
+import { lowerAdam, lowerSgd } from "./optimiser.js";
+import { lowerPool, lowerPoolGrad } from "./pool.js";
+import { lowerArgmax, lowerPick, lowerPickGrad, lowerReduce, lowerSoftmax, lowerSoftmaxGrad } from "./reduce.js";
+import { lowerConcat, lowerPad, lowerReshape, lowerScatterSlice, lowerSlice, lowerTranspose } from "./shape.js";
+
+type Rule = (l: Lowering, operation: Operation) => void;
+
+const rules: Record<string, Rule> = {
+  constant: lowerConstant,
+  stopGradient: lowerUnary,
+  where: lowerWhere,
+  broadcastTo: lowerBroadcast,
+  cast: lowerCast,
+  reshape: lowerReshape,
+  transpose: lowerTranspose,
+  slice: lowerSlice,
+  scatterSlice: lowerScatterSlice,
+  pad: lowerPad,
+  concat: lowerConcat,
+  sum: lowerReduce,
+  mean: lowerReduce,
+  reduceMax: lowerReduce,
+  reduceMin: lowerReduce,
+  sumSquares: lowerReduce,
+  softmax: lowerSoftmax,
+  logSoftmax: lowerSoftmax,
+  softmaxGrad: lowerSoftmaxGrad,
+  logSoftmaxGrad: lowerSoftmaxGrad,
+  pick: lowerPick,
+  pickGrad: lowerPickGrad,
+  argmax: lowerArgmax,
+  matmul: lowerMatmul,
+  conv2d: lowerConv,
+  conv2dInputGrad: lowerConvInputGrad,
+  conv2dWeightGrad: lowerConvWeightGrad,
+  maxPool2d: lowerPool,
+  avgPool2d: lowerPool,
+  maxPool2dGrad: lowerPoolGrad,
+  avgPool2dGrad: lowerPoolGrad,
+  batchNorm: lowerBatchNorm,
+  batchNormGrad: lowerBatchNormGrad,
+  batchNormInference: lowerBatchNormInference,
+  layerNorm: lowerLayerNorm,
+  rmsNorm: lowerLayerNorm,
+  layerNormGrad: lowerLayerNormGrad,
+  rmsNormGrad: lowerLayerNormGrad,
+  gather: lowerGather,
+  scatterAddRows: lowerRowSums,
+  segmentSum: lowerRowSums,
+  topK: lowerTopK,
+  oneHot: lowerOneHot,
+  randomUniform: lowerRandom,
+  randomNormal: lowerRandom,
+  dropoutMask: lowerRandom,
+  sgd: lowerSgd,
+  adam: lowerAdam,
+};
+for (const op of Object.keys(UNARY)) rules[op] ??= lowerUnary;
+for (const op of Object.keys(BINARY)) rules[op] ??= lowerBinary;
+rules["reluGrad"] = (l, operation) => lowerReluGrad(l, operation, () => lowerBinary(l, operation));
+
+/** @throws InputError when the engine has no rule for the operation */
+export function lower(l: Lowering, operation: Operation): void {
+  const rule = rules[operation.op];
+  if (!rule) throw new InputError(`engine: there is no rule for the operation "${operation.op}"`);
+  rule(l, operation);
+}

@@ -1,0 +1,270 @@
+/** Reshape, transpose, slice, pad, concat: copies, or nothing where memory already lies right. */
+import { InputError, sizeOf, stridesOf } from "../../core/index.js";
+import type { Operation } from "../../program/index.js";
+import { type Planes, planesOf, sameLayout } from "../layout.js";
+import { at, local, type Lowering, ONE, type Placed, whole } from "../lowering.js";
+import type { Call } from "../step.js";
+import { alias } from "./elementwise.js";
+
+/** Another shape for the same row-major memory. */
+export function lowerReshape(l: Lowering, operation: Operation): void {
+  const [x] = operation.inputs as [number];
+  const [y] = operation.outputs as [number];
+  if (l.type(y).pattern !== undefined) return alias(l, x, y);
+  const from = l.rows(x);
+  l.place(y, { buffer: from.buffer, offset: from.offset, layout: from.layout, clean: false });
+}
+
+/**
+ * Copies a box of `dims` elements between strided memories (strides in elements), four dims to a call.
+ */
+export function copyBox(call: Call, dims: readonly number[], x: number, xs: readonly number[], y: number, ys: readonly number[]): void {
+  const d: number[] = [];
+  const s: number[] = [];
+  const t: number[] = [];
+  dims.forEach((n, i) => {
+    if (n === 1) return;
+    const k = d.length - 1;
+    if (k >= 0 && s[k] === xs[i]! * n && t[k] === ys[i]! * n) {
+      d[k] = d[k]! * n;
+      s[k] = xs[i]!;
+      t[k] = ys[i]!;
+    } else {
+      d.push(n);
+      s.push(xs[i]!);
+      t.push(ys[i]!);
+    }
+  });
+  while (d.length < 4) {
+    d.unshift(1);
+    s.unshift(0);
+    t.unshift(0);
+  }
+  const extra = d.length - 4;
+  const loops = d.slice(0, extra).reduce((a, b) => a * b, 1);
+  for (let i = 0; i < loops; i++) {
+    let rest = i;
+    let from = x;
+    let to = y;
+    for (let k = extra - 1; k >= 0; k--) {
+      const step = rest % d[k]!;
+      rest = (rest - step) / d[k]!;
+      from += step * s[k]! * 4;
+      to += step * t[k]! * 4;
+    }
+    call("copy4", {
+      d0: d[extra]!,
+      d1: d[extra + 1]!,
+      d2: d[extra + 2]!,
+      d3: d[extra + 3]!,
+      x: from,
+      s0: s[extra]! * 4,
+      s1: s[extra + 1]! * 4,
+      s2: s[extra + 2]! * 4,
+      s3: s[extra + 3]! * 4,
+      y: to,
+      t0: t[extra]! * 4,
+      t1: t[extra + 1]! * 4,
+      t2: t[extra + 2]! * 4,
+      t3: t[extra + 3]! * 4,
+    });
+  }
+}
+
+function copyStep(l: Lowering, name: string, from: readonly Placed[], to: Placed, emit: (call: Call) => void): void {
+  l.step({ name, domain: ONE, reads: from.map(whole), writes: [whole(to)], emit: (call) => emit(call) });
+}
+
+/** Permutes dims. */
+export function lowerTranspose(l: Lowering, operation: Operation): void {
+  const [x] = operation.inputs as [number];
+  const [y] = operation.outputs as [number];
+  const perm = operation.attrs["perm"] as readonly number[];
+  const from = l.rows(x);
+  const shape = l.type(x).shape;
+  const placed = l.allocate(y, { kind: "rows" });
+  if (perm.length === 2 && perm[0] === 1) {
+    const [rows, cols] = shape as [number, number];
+    copyStep(l, "transpose", [from], placed, (call) => {
+      call("transpose2d", { rows, cols, x: at(from), xs: cols * 4, y: at(placed), ys: rows * 4 });
+    });
+    return;
+  }
+  const strides = stridesOf(shape);
+  const out = l.type(y).shape;
+  copyStep(l, "transpose", [from], placed, (call) => {
+    copyBox(
+      call,
+      out,
+      at(from),
+      perm.map((p) => strides[p]!),
+      at(placed),
+      stridesOf(out),
+    );
+  });
+}
+
+/** Byte offset of the first element of a slice, and its strides. */
+function sliceOf(shape: readonly number[], starts: readonly number[], steps: readonly number[]) {
+  const strides = stridesOf(shape);
+  const offset = starts.reduce((sum, s, i) => sum + s * strides[i]!, 0) * 4;
+  return { offset, strides: strides.map((s, i) => s * steps[i]!) };
+}
+
+/** Whether a box works image by image on whole channels, so that it can stay in planes. Spatial steps must agree with the geometry. */
+function imageBox(shape: readonly number[]): boolean {
+  return shape.length === 4;
+}
+
+/** x[starts : stops : steps]. */
+export function lowerSlice(l: Lowering, operation: Operation): void {
+  const [x] = operation.inputs as [number];
+  const [y] = operation.outputs as [number];
+  const starts = operation.attrs["starts"] as readonly number[];
+  const steps = operation.attrs["steps"] as readonly number[];
+  const shape = l.type(x).shape;
+  const out = l.type(y).shape;
+  const placed = l.any(x);
+  if (placed.layout.kind === "planes" && imageBox(shape) && out[0] === shape[0]) return slicePlanes(l, placed, y, starts, steps);
+  const from = l.rows(x);
+  const to = l.allocate(y, { kind: "rows" });
+  const { offset, strides } = sliceOf(shape, starts, steps);
+  copyStep(l, "slice", [from], to, (call) => copyBox(call, out, at(from) + offset, strides, at(to), stridesOf(out)));
+}
+
+function slicePlanes(l: Lowering, from: Placed, y: number, starts: readonly number[], steps: readonly number[]): void {
+  const a = from.layout as Planes;
+  const [, c, h, w] = l.type(y).shape as [number, number, number, number];
+  const to = l.allocate(y, planesOf(a.n, c, a.lanes, l.geometry(h, w)));
+  const b = to.layout as Planes;
+  const [, c0, y0, x0] = starts as [number, number, number, number];
+  const [, cs, sy, sx] = steps as [number, number, number, number];
+  const origin = a.origin + c0 * a.plane + y0 * a.row + x0 * a.lanes * 4;
+  l.step({
+    name: "slice",
+    domain: l.groupDomain(a),
+    reads: [local(from)],
+    writes: [local(to)],
+    emit(call, { unit }) {
+      const x = at(from) + unit * a.group + origin;
+      const z = at(to) + unit * b.group + b.origin;
+      call(a.lanes === 4 ? "phase_copy_n4" : "phase_copy_n1", { c, h, w, x, xps: a.plane * cs, xrs: a.row, sy, sx, y: z, yps: b.plane, yrs: b.row });
+    },
+  });
+}
+
+/** The adjoint of slice: x's values in a box of zeros. */
+export function lowerScatterSlice(l: Lowering, operation: Operation): void {
+  const [x] = operation.inputs as [number];
+  const [y] = operation.outputs as [number];
+  const starts = operation.attrs["starts"] as readonly number[];
+  const steps = operation.attrs["steps"] as readonly number[];
+  boxIntoZeros(l, x, y, starts, steps, "scatterSlice", 0);
+}
+
+/** Constant borders around x. */
+export function lowerPad(l: Lowering, operation: Operation): void {
+  const [x] = operation.inputs as [number];
+  const [y] = operation.outputs as [number];
+  const before = operation.attrs["before"] as readonly number[];
+  boxIntoZeros(
+    l,
+    x,
+    y,
+    before,
+    before.map(() => 1),
+    "pad",
+    (operation.attrs["value"] as number | undefined) ?? 0,
+  );
+}
+
+function boxIntoZeros(l: Lowering, x: number, y: number, starts: readonly number[], steps: readonly number[], name: string, fill: number): void {
+  const shape = l.type(x).shape;
+  const out = l.type(y).shape;
+  const placed = l.any(x);
+  if (placed.layout.kind === "planes" && imageBox(shape) && out[0] === shape[0] && fill === 0) {
+    const a = placed.layout;
+    const to = l.allocate(y, l.planes(out));
+    const b = to.layout as Planes;
+    if (b.lanes === a.lanes) {
+      const [, c, h, w] = shape as [number, number, number, number];
+      const [, c0, y0, x0] = starts as [number, number, number, number];
+      const [, cs, sy, sx] = steps as [number, number, number, number];
+      l.step({
+        name,
+        domain: l.groupDomain(a),
+        reads: [local(placed)],
+        writes: [local(to)],
+        emit(call, { unit }) {
+          const base = at(to) + unit * b.group;
+          call("zero", { bytes: b.group, y: base });
+          const wide = base + b.origin + c0 * b.plane + y0 * b.row + x0 * b.lanes * 4;
+          call(a.lanes === 4 ? "phase_add_n4" : "phase_add_n1", {
+            c,
+            h,
+            w,
+            x: wide,
+            xps: b.plane * cs,
+            xrs: b.row,
+            sy,
+            sx,
+            y: at(placed) + unit * a.group + a.origin,
+            yps: a.plane,
+            yrs: a.row,
+          });
+        },
+      });
+      to.clean = true;
+      return;
+    }
+  }
+  const from = l.rows(x);
+  const to = l.allocate(y, { kind: "rows" });
+  const { offset, strides } = sliceOf(out, starts, steps);
+  copyStep(l, name, [from], to, (call) => {
+    call("fill", { n: sizeOf(out), value: fill, y: at(to) });
+    copyBox(call, shape, at(from), stridesOf(shape), at(to) + offset, strides);
+  });
+}
+
+/** Joins values along one axis. */
+export function lowerConcat(l: Lowering, operation: Operation): void {
+  const [y] = operation.outputs as [number];
+  const axis = operation.attrs["axis"] as number;
+  const first = l.any(operation.inputs[0]!).layout;
+  if (first.kind === "planes" && axis === 1) return concatPlanes(l, operation, y);
+  const parts = operation.inputs.map((v) => l.rows(v));
+  const to = l.allocate(y, { kind: "rows" });
+  const strides = stridesOf(l.type(y).shape);
+  copyStep(l, "concat", parts, to, (call) => {
+    let start = 0;
+    parts.forEach((part, k) => {
+      const shape = l.type(operation.inputs[k]!).shape;
+      copyBox(call, shape, at(part), stridesOf(shape), at(to) + start * strides[axis]! * 4, strides);
+      start += shape[axis]!;
+    });
+  });
+}
+
+function concatPlanes(l: Lowering, operation: Operation, y: number): void {
+  const parts = operation.inputs.map((v) => l.as(v, l.planes(l.type(v).shape)));
+  const to = l.allocate(y, l.planes(l.type(y).shape));
+  const b = to.layout as Planes;
+  if (parts.some((p) => (p.layout as Planes).plane !== b.plane)) throw new InputError("engine: concat of planes of different geometry");
+  l.step({
+    name: "concat",
+    domain: l.groupDomain(b),
+    reads: parts.map(local),
+    writes: [local(to)],
+    emit(call, { unit }) {
+      let y0 = at(to) + unit * b.group;
+      for (const part of parts) {
+        const { group } = part.layout as Planes;
+        call("copy", { bytes: group, x: at(part) + unit * group, y: y0 });
+        y0 += group;
+      }
+    },
+  });
+}
+
+export { sameLayout };

@@ -1,0 +1,324 @@
+/**
+ * The state in which a program becomes steps: where each value lies, which steps write it, and what can still be fused.
+ *
+ * Rules (one per family, in lower/) are called in program order. A rule may leave its result `pending`: a step that is not yet
+ * emitted because the bias, residual or activation that follows may still join it.
+ */
+import { InputError, sizeOf, type Tree } from "../core/index.js";
+import type { Operation, Program, ValueType } from "../program/index.js";
+import { bareGeometry, geometries } from "./geometry.js";
+import { columnsOf, type Columns, type Geometry, type Layout, layoutBytes, planesOf, type Planes, ROWS, sameLayout } from "./layout.js";
+import { convert, zeroBorders } from "./lower/convert.js";
+import { type Buffer, type Domain, ONE, type Step } from "./step.js";
+import type { Topology } from "./topology.js";
+
+/** Where a value lies. `clean`: everything outside the pixels of its planes is zero. */
+export interface Placed {
+  readonly buffer: Buffer;
+  readonly offset: number;
+  readonly layout: Layout;
+  clean: boolean;
+}
+
+/** What may still join a pending step. */
+export interface Epilogue {
+  /** One value per output channel, added. */
+  bias?: Placed;
+  /** A value of the result's shape and layout, added after the bias. */
+  residual?: Placed;
+  lo: number;
+  hi: number;
+}
+
+/** A result whose step is not emitted yet. */
+export interface Pending {
+  readonly layout: Layout;
+  readonly takes: { readonly bias: boolean; readonly residual: boolean; readonly upper: boolean };
+  readonly epilogue: Epilogue;
+  /** Operations (by position) that the step stands for. */
+  readonly operations: number[];
+  readonly finish: (value: number, epilogue: Epilogue) => Placed;
+}
+
+/** What the rules need to know of the machine and of the caller's wishes. */
+export interface LoweringOptions {
+  readonly threads: number;
+  /** Names of the kernels that were fastest on this machine. */
+  readonly tiles: { readonly sp1: "sp1_16" | "sp1_24" | "sp1_28" | "sp1_32"; readonly gemm: "gemm_4x8" | "gemm_5x8" | "gemm_6x8" };
+  /** Winograd F(4x4) for dense 3x3 convolutions: bounded, not bit-exact against the direct sum. */
+  readonly winograd: boolean;
+  readonly scratchBytes: (bytes: number) => void;
+}
+
+/** A kernel choice that the user can read: which step, which kernel, why. */
+export interface Decision {
+  readonly operation: number;
+  readonly op: string;
+  readonly param?: string;
+  readonly kernel: string;
+  readonly reason: string;
+}
+
+/** Pieces that elementwise work on many bytes is cut into. */
+const FLAT_PARTS = 8;
+const FLAT_BYTES = 1 << 16;
+/** Samples per strip of a columns layout. */
+export const STRIP = 32;
+/** Pieces whose sums are kept apart, so that bits do not depend on the number of threads. */
+const MOST_PARTS = 8;
+
+/** A program on its way to becoming a plan. */
+export class Lowering {
+  readonly steps: Step[] = [];
+  readonly decisions: Decision[] = [];
+  readonly consumers: number[][];
+  readonly done: Uint8Array;
+  readonly pending = new Map<number, Pending>();
+  readonly keep = new Set<Buffer>();
+  /** Run again whenever the topology of this pattern changes. */
+  readonly refreshers: { readonly pattern: string; readonly refresh: () => void }[] = [];
+  readonly notes = new Map<string, Placed>();
+  /** Operation being lowered. */
+  at = 0;
+  readonly #copies: Placed[][];
+  readonly #holders = new Map<Buffer, Set<number>>();
+  readonly #geometry: Map<string, Geometry>;
+  readonly #ends: Set<number>;
+  #buffers = 0;
+
+  constructor(
+    readonly program: Program,
+    readonly options: LoweringOptions,
+    /** Allocates memory that lives as long as the plan. */
+    readonly reserve: (bytes: number, label: string) => number,
+    readonly topologies: Tree<Topology>,
+    /** A view of all memory; ask again after anything was reserved. */
+    readonly memory: () => { f32: Float32Array; i32: Int32Array },
+  ) {
+    this.consumers = program.values.map(() => []);
+    program.operations.forEach((operation, i) => {
+      for (const id of new Set(operation.inputs)) this.consumers[id]!.push(i);
+    });
+    this.done = new Uint8Array(program.operations.length);
+    this.#copies = program.values.map(() => []);
+    this.#geometry = geometries(program);
+    this.#ends = new Set([...Object.values(program.outputs), ...Object.values(program.updates)]);
+  }
+
+  /** The type of a value. */
+  type(value: number): ValueType {
+    return this.program.values[value]!;
+  }
+
+  /** A buffer that the plan places. */
+  temporary(bytes: number, name: string): Buffer {
+    return { id: this.#buffers++, name, bytes: Math.max(bytes, 16), address: 0, fixed: false };
+  }
+
+  /** A buffer with an address of its own. */
+  fixed(bytes: number, name: string, address?: number): Buffer {
+    return { id: this.#buffers++, name, bytes, address: address ?? this.reserve(bytes + 64, name), fixed: true };
+  }
+
+  /** A fixed buffer that holds these words. */
+  constantBuffer(data: Float32Array | Int32Array, name: string): Buffer {
+    const buffer = this.fixed(data.byteLength, name);
+    const { f32, i32 } = this.memory();
+    if (data instanceof Float32Array) f32.set(data, buffer.address / 4);
+    else i32.set(data, buffer.address / 4);
+    return buffer;
+  }
+
+  /** Borders for planes of this height and width. */
+  geometry(h: number, w: number): Geometry {
+    return this.#geometry.get(`${h}x${w}`) ?? bareGeometry(h, w);
+  }
+
+  /** The planes layout of a [n, c, h, w] value: four images to a pixel where the batch allows it. */
+  planes(shape: readonly number[]): Planes {
+    const [n, c, h, w] = shape as [number, number, number, number];
+    return planesOf(n, c, n % 4 === 0 ? 4 : 1, this.geometry(h, w));
+  }
+
+  /** Live positions' bytes of a pattern. */
+  liveBytes(pattern: string): number {
+    return this.topologies[pattern]!.capacity * 4;
+  }
+
+  /** Bytes of a value in a layout. */
+  bytes(value: number, layout: Layout): number {
+    const { shape, dtype } = this.type(value);
+    return layout.kind === "live" ? this.liveBytes(layout.pattern) : layoutBytes(layout, shape, dtype);
+  }
+
+  /** How elementwise work on a value in this layout is cut. */
+  domain(value: number, layout: Layout): Domain {
+    if (layout.kind === "planes") return this.groupDomain(layout);
+    if (layout.kind === "columns") return this.stripDomain(layout);
+    const bytes = this.bytes(value, layout);
+    const units = bytes >= FLAT_BYTES ? FLAT_PARTS : 1;
+    return { key: `flat:${bytes}`, units, parts: units };
+  }
+
+  /** One unit per group of images. */
+  groupDomain(layout: Planes): Domain {
+    return { key: `groups:${layout.groups}`, units: layout.groups, parts: Math.min(MOST_PARTS, layout.groups) };
+  }
+
+  /** One unit per strip of samples. */
+  stripDomain(layout: Columns): Domain {
+    const units = Math.ceil(layout.n / STRIP);
+    return { key: `strips:${layout.n}`, units, parts: Math.min(MOST_PARTS, units) };
+  }
+
+  /** The range of elements of unit `unit` when n elements are cut into `units`, in multiples of 16. */
+  range(n: number, units: number, unit: number): { from: number; count: number } {
+    const size = Math.ceil(Math.ceil(n / units) / 16) * 16;
+    const from = Math.min(n, size * unit);
+    return { from, count: Math.min(n, from + size) - from };
+  }
+
+  /** Says where a value lies. A value may lie in several layouts. */
+  place(value: number, placed: Placed): Placed {
+    this.#copies[value]!.push(placed);
+    const holders = this.#holders.get(placed.buffer);
+    if (holders) holders.add(value);
+    else this.#holders.set(placed.buffer, new Set([value]));
+    if (this.#ends.has(value)) this.keep.add(placed.buffer);
+    return placed;
+  }
+
+  /** A new home for a value; one that may take over the memory of `from`, when that value dies at this operation. */
+  allocate(value: number, layout: Layout, from?: { value: number; placed: Placed }): Placed {
+    if (from && !from.placed.buffer.fixed && sameLayout(from.placed.layout, layout) && this.dies(from.value, from.placed)) {
+      return this.place(value, { buffer: from.placed.buffer, offset: from.placed.offset, layout, clean: false });
+    }
+    const buffer = this.temporary(this.bytes(value, layout), `v${value}`);
+    return this.place(value, { buffer, offset: 0, layout, clean: false });
+  }
+
+  /** Whether nobody needs this value's memory after the operation being lowered. */
+  dies(_value: number, placed: Placed, after = this.at): boolean {
+    if (placed.buffer.fixed || this.keep.has(placed.buffer)) return false;
+    for (const holder of this.#holders.get(placed.buffer) ?? []) {
+      if (this.#ends.has(holder)) return false;
+      for (const consumer of this.consumers[holder]!) if (!this.done[consumer] && consumer !== after && consumer !== this.at) return false;
+    }
+    return true;
+  }
+
+  /** The layouts in which a value lies already. */
+  copies(value: number): readonly Placed[] {
+    this.settle(value);
+    return this.#copies[value]!;
+  }
+
+  /** Emits a pending step. */
+  settle(value: number): void {
+    const pending = this.pending.get(value);
+    if (!pending) return;
+    this.pending.delete(value);
+    const at = this.at;
+    this.at = pending.operations.at(-1)!;
+    pending.finish(value, pending.epilogue);
+    this.at = at;
+    for (const i of pending.operations) this.done[i] = 1;
+  }
+
+  /** A value in whatever layout it lies. */
+  any(value: number): Placed {
+    this.settle(value);
+    const placed = this.#copies[value]![0];
+    if (!placed) throw new InputError(`engine: value ${value} is used before it is made; the program is not in order`);
+    return placed;
+  }
+
+  /** A value in this layout; converted (once) when it lies otherwise. */
+  as(value: number, layout: Layout): Placed {
+    this.settle(value);
+    const found = this.#copies[value]!.find((p) => sameLayout(p.layout, layout));
+    if (found) return found;
+    return convert(this, value, this.any(value), layout);
+  }
+
+  /** A value row-major. */
+  rows(value: number): Placed {
+    return this.as(value, ROWS);
+  }
+
+  /** A [n, f] value in columns. */
+  columns(value: number): Placed & { layout: Columns } {
+    const [n, f] = this.type(value).shape as [number, number];
+    return this.as(value, columnsOf(n, f)) as Placed & { layout: Columns };
+  }
+
+  /** A [n, c, h, w] value in planes whose borders are zero. */
+  bordered(value: number): Placed & { layout: Planes } {
+    const placed = this.as(value, this.planes(this.type(value).shape)) as Placed & { layout: Planes };
+    if (!placed.clean) zeroBorders(this, placed);
+    return placed;
+  }
+
+  /** Appends a step. */
+  step(step: Step): void {
+    this.steps.push(step);
+  }
+
+  /** Leaves a result pending until something needs it. */
+  defer(value: number, pending: Omit<Pending, "operations" | "epilogue">): void {
+    this.pending.set(value, { ...pending, operations: [this.at], epilogue: { lo: Number.NEGATIVE_INFINITY, hi: Number.POSITIVE_INFINITY } });
+  }
+
+  /** The pending step behind a value that only the operation being lowered uses. */
+  fusable(value: number): Pending | undefined {
+    const pending = this.pending.get(value);
+    return pending && this.consumers[value]!.length === 1 && !this.#ends.has(value) ? pending : undefined;
+  }
+
+  /** Moves a pending step on: it now makes `to`, with this operation in it. */
+  advance(from: number, to: number): void {
+    const pending = this.pending.get(from)!;
+    this.pending.delete(from);
+    pending.operations.push(this.at);
+    this.pending.set(to, pending);
+  }
+
+  /** The layout that the users of a value work in, when one of them has another operand that lies already. */
+  wanted(value: number): Layout | undefined {
+    for (const i of this.consumers[value]!) {
+      const operation = this.program.operations[i]!;
+      for (const other of operation.inputs) {
+        if (other === value || this.type(other).shape.join() !== this.type(value).shape.join()) continue;
+        const placed = this.#copies[other]![0];
+        if (placed && placed.layout.kind !== "rows") return placed.layout;
+      }
+    }
+    return undefined;
+  }
+
+  /** Records a choice for `inspect`. */
+  decide(operation: Operation, kernel: string, reason: string, param?: string): void {
+    this.decisions.push({ operation: this.at, op: operation.op, kernel, reason, ...(param === undefined ? {} : { param }) });
+  }
+
+  /** The path of the param that a value is, or is the masked form of. */
+  paramOf(value: number): string | undefined {
+    for (const [path, param] of Object.entries(this.program.params)) if (param.value === value) return path;
+    return undefined;
+  }
+
+  /** Number of elements of a value. */
+  size(value: number): number {
+    return sizeOf(this.type(value).shape);
+  }
+}
+
+/** The address of a placed value, once buffers have theirs. */
+export const at = (placed: Placed): number => placed.buffer.address + placed.offset;
+
+/** Shorthand for step accesses. */
+export const local = (placed: Placed) => ({ buffer: placed.buffer, local: true });
+/** The whole of a value is used by every unit. */
+export const whole = (placed: Placed) => ({ buffer: placed.buffer, local: false });
+/** The domain of work that cannot be cut. */
+export { ONE };

@@ -1,0 +1,12 @@
+/** The WebAssembly kernels: loading, memory, plans, threads. What each kernel computes stands in reference/. */
+export { signatures } from "./generated/signatures.js";
+export * from "./kinds.js";
+export * from "./loader.js";
+export * from "./memory.js";
+export * from "./plan-writer.js";
+export type { Views } from "./reference/views.js";
+export type { Flavor } from "./templates/emit.js";
+export * from "./threads.js";
+export { GEMM_SCRATCH, GEMM_TILES } from "./templates/gemm.js";
+export { SPMM_TILES } from "./templates/spmm.js";
+export { WINOGRAD_SCRATCH } from "./templates/winograd.js";

@@ -1,0 +1,535 @@
+/**
+ * Search kernels of the retrieval index. One call answers one query; nothing is allocated here: every address comes from
+ * a context block that the host fills (offsets in `src/retrieval/context.ts`, same order). `src/retrieval/reference.ts`
+ * states the same algorithms plainly; results agree bit for bit.
+ *
+ * Halves are widened by shifting: the bits of a half, moved up 13, are the float times 2^-112. The dense query is held
+ * times 2^112 for such an index, so the product is the product of the widened half.
+ */
+
+// context words (u32 each)
+// @ts-ignore: decorator
+@inline function word(ctx: usize, i: i32): u32 { return load<u32>(ctx + (i << 2)); }
+const DOCS: i32 = 0, DIM: i32 = 1, WIDE_COORDS: i32 = 2, VALUES: i32 = 3, WIDE_BLOCKS: i32 = 4,
+  DOC_QUADS: i32 = 5, FORWARD: i32 = 6, LIST_BLOCKS: i32 = 7, BLOCK_STARTS: i32 = 8, POSTINGS: i32 = 9,
+  BLOCK_MIN: i32 = 10, BLOCK_STEP: i32 = 11, LIST_TERMS: i32 = 12, TERM_COORDS: i32 = 13, TERM_STARTS: i32 = 14,
+  LIST_ENTRIES: i32 = 15, ENTRY_BLOCKS: i32 = 16, ENTRY_CODES: i32 = 17, DENSE: i32 = 18, VISITED: i32 = 19,
+  LOG: i32 = 20, SCORES: i32 = 21, ORDER: i32 = 22, HEAP: i32 = 23, CHOSEN: i32 = 24, STATS: i32 = 25,
+  NEIGHBOURS: i32 = 26, NEIGHBOUR_COUNT: i32 = 27;
+
+// ---- heap of (score f32, document u32): the root is the worst kept; among equal scores the larger document is worse
+
+// @ts-ignore: decorator
+@inline function worse(as: f32, ad: u32, bs: f32, bd: u32): bool { return as < bs || (as == bs && ad > bd); }
+
+function siftDown(heap: usize, n: u32, start: u32): void {
+  let i = start;
+  const s = load<f32>(heap + (i << 3));
+  const d = load<u32>(heap + (i << 3), 4);
+  while (true) {
+    let child: u32 = 2 * i + 1;
+    if (child >= n) break;
+    let at = heap + (child << 3);
+    let cs = load<f32>(at), cd = load<u32>(at, 4);
+    if (child + 1 < n) {
+      const rs = load<f32>(at, 8), rd = load<u32>(at, 12);
+      if (worse(rs, rd, cs, cd)) { child++; cs = rs; cd = rd; }
+    }
+    if (!worse(cs, cd, s, d)) break;
+    store<f32>(heap + (i << 3), cs);
+    store<u32>(heap + (i << 3), cd, 4);
+    i = child;
+  }
+  store<f32>(heap + (i << 3), s);
+  store<u32>(heap + (i << 3), d, 4);
+}
+
+function siftUp(heap: usize, start: u32): void {
+  let i = start;
+  const s = load<f32>(heap + (i << 3));
+  const d = load<u32>(heap + (i << 3), 4);
+  while (i > 0) {
+    const parent = (i - 1) >> 1;
+    const ps = load<f32>(heap + (parent << 3)), pd = load<u32>(heap + (parent << 3), 4);
+    if (!worse(s, d, ps, pd)) break;
+    store<f32>(heap + (i << 3), ps);
+    store<u32>(heap + (i << 3), pd, 4);
+    i = parent;
+  }
+  store<f32>(heap + (i << 3), s);
+  store<u32>(heap + (i << 3), d, 4);
+}
+
+/** Offers a document; returns the new size of the heap. */
+function offer(heap: usize, size: u32, k: u32, s: f32, d: u32): u32 {
+  if (size < k) {
+    store<f32>(heap + (size << 3), s);
+    store<u32>(heap + (size << 3), d, 4);
+    siftUp(heap, size);
+    return size + 1;
+  }
+  if (worse(load<f32>(heap), load<u32>(heap, 4), s, d)) {
+    store<f32>(heap, s);
+    store<u32>(heap, d, 4);
+    siftDown(heap, size, 0);
+  }
+  return size;
+}
+
+/** Heap sort in place: best first. */
+function finish(heap: usize, size: u32): void {
+  let n = size;
+  while (n > 1) {
+    n--;
+    const s = load<f32>(heap), d = load<u32>(heap, 4);
+    store<u64>(heap, load<u64>(heap + (n << 3)));
+    store<f32>(heap + (n << 3), s);
+    store<u32>(heap + (n << 3), d, 4);
+    siftDown(heap, n, 0);
+  }
+}
+
+// ---- exact inner products against the dense query; entry i adds to accumulator i mod 4, sum (0 + 1) + (2 + 3)
+
+// @ts-ignore: decorator
+@inline function sum4(v: v128): f32 {
+  return (f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 1)) + (f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3));
+}
+
+// @ts-ignore: decorator
+@inline function gather16(dense: usize, c: u64): v128 {
+  let q = v128.load32_zero(dense + ((<usize>c & 0xffff) << 2));
+  q = v128.load32_lane(dense + ((<usize>(c >> 16) & 0xffff) << 2), q, 1);
+  q = v128.load32_lane(dense + ((<usize>(c >> 32) & 0xffff) << 2), q, 2);
+  return v128.load32_lane(dense + (<usize>(c >> 48) << 2), q, 3);
+}
+
+// @ts-ignore: decorator
+@inline function gather32(dense: usize, at: usize): v128 {
+  let q = v128.load32_zero(dense + (load<u32>(at) << 2));
+  q = v128.load32_lane(dense + (load<u32>(at, 4) << 2), q, 1);
+  q = v128.load32_lane(dense + (load<u32>(at, 8) << 2), q, 2);
+  return v128.load32_lane(dense + (load<u32>(at, 12) << 2), q, 3);
+}
+
+// @ts-ignore: decorator
+@inline function values4<V>(at: usize): v128 {
+  if (sizeof<V>() == 2) return i32x4.shl(v128.load16x4_u(at), 13);
+  if (sizeof<V>() == 1) return f32x4.convert_i32x4_u(i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(v128.load32_zero(at))));
+  return v128.load(at);
+}
+
+/** V: u8 codes with a scale before the record, u16 halves, or f32. C: u16 or u32 coordinates. */
+// @ts-ignore: decorator
+@inline function dotOf<C, V>(ctx: usize, dense: usize, d: u32): f32 {
+  const quads = word(ctx, DOC_QUADS) + (d << 2);
+  const from = load<u32>(quads), to = load<u32>(quads, 4);
+  const quadBytes: usize = 4 * (sizeof<C>() + sizeof<V>());
+  let at: usize = word(ctx, FORWARD) + from * <u32>quadBytes;
+  let scale: f32 = 1;
+  if (sizeof<V>() == 1) {
+    at += <usize>d << 2;
+    scale = load<f32>(at);
+    at += 4;
+  }
+  const end = at + <usize>(to - from) * quadBytes;
+  let a = f32x4.splat(0);
+  while (at < end) {
+    const q = sizeof<C>() == 2 ? gather16(dense, load<u64>(at)) : gather32(dense, at);
+    a = f32x4.add(a, f32x4.mul(q, values4<V>(at + 4 * sizeof<C>())));
+    at += quadBytes;
+  }
+  return sizeof<V>() == 1 ? scale * sum4(a) : sum4(a);
+}
+
+function dotHalf16(ctx: usize, dense: usize, d: u32): f32 { return dotOf<u16, u16>(ctx, dense, d); }
+function dotByte16(ctx: usize, dense: usize, d: u32): f32 { return dotOf<u16, u8>(ctx, dense, d); }
+function dotFloat16(ctx: usize, dense: usize, d: u32): f32 { return dotOf<u16, f32>(ctx, dense, d); }
+function dotHalf32(ctx: usize, dense: usize, d: u32): f32 { return dotOf<u32, u16>(ctx, dense, d); }
+function dotByte32(ctx: usize, dense: usize, d: u32): f32 { return dotOf<u32, u8>(ctx, dense, d); }
+function dotFloat32(ctx: usize, dense: usize, d: u32): f32 { return dotOf<u32, f32>(ctx, dense, d); }
+
+// @ts-ignore: decorator
+@inline function dot(ctx: usize, kind: u32, dense: usize, d: u32): f32 {
+  switch (kind) {
+    case 0: return dotHalf16(ctx, dense, d);
+    case 1: return dotByte16(ctx, dense, d);
+    case 2: return dotFloat16(ctx, dense, d);
+    case 3: return dotHalf32(ctx, dense, d);
+    case 4: return dotByte32(ctx, dense, d);
+    default: return dotFloat32(ctx, dense, d);
+  }
+}
+
+/** Documents whose records are fetched together. */
+const TOUCHED: u32 = 16;
+
+/** Reads one byte of every cache line of some records: the misses overlap, where scores one by one would wait for each. */
+function touch(ctx: usize, kind: u32, log: usize, from: u32, to: u32): void {
+  const coord: u32 = kind < 3 ? 2 : 4;
+  const form = kind < 3 ? kind : kind - 3;
+  const quadBytes = 4 * (coord + (form == 0 ? 2 : form == 1 ? 1 : 4));
+  const extra: u32 = form == 1 ? 4 : 0;
+  const quads: usize = word(ctx, DOC_QUADS);
+  const forward: usize = word(ctx, FORWARD);
+  let sink: u32 = 0;
+  for (let i = from; i < to; i++) {
+    const d = load<u32>(log + (i << 2));
+    const q = quads + (d << 2);
+    let at = forward + load<u32>(q) * quadBytes + d * extra;
+    const end = forward + load<u32>(q, 4) * quadBytes + d * extra;
+    for (; at < end; at += 64) sink ^= load<u8>(at);
+  }
+  store<u32>(word(ctx, STATS), sink, 12);
+}
+
+// @ts-ignore: decorator
+@inline function queryScale(kind: u32): f32 { return kind == 0 || kind == 3 ? reinterpret<f32>(0x77800000) : 1; }
+
+function fillDense(ctx: usize, kind: u32, indices: usize, values: usize, n: u32): void {
+  const dense: usize = word(ctx, DENSE);
+  const scale = queryScale(kind);
+  for (let j: u32 = 0; j < n; j++) store<f32>(dense + (load<u32>(indices + (j << 2)) << 2), load<f32>(values + (j << 2)) * scale);
+}
+
+function clearDense(ctx: usize, indices: usize, n: u32): void {
+  const dense: usize = word(ctx, DENSE);
+  for (let j: u32 = 0; j < n; j++) store<f32>(dense + (load<u32>(indices + (j << 2)) << 2), 0);
+}
+
+/** Every document scored. Returns how many results lie in the heap, best first. */
+export function exhaustive(ctx: usize, indices: usize, values: usize, n: u32, k: u32): u32 {
+  const kind = word(ctx, VALUES) + (word(ctx, WIDE_COORDS) ? 3 : 0);
+  const dense: usize = word(ctx, DENSE);
+  const heap: usize = word(ctx, HEAP);
+  const docs = word(ctx, DOCS);
+  fillDense(ctx, kind, indices, values, n);
+  let size: u32 = 0;
+  for (let d: u32 = 0; d < docs; d++) {
+    const s = dot(ctx, kind, dense, d);
+    if (s > 0) size = offer(heap, size, k, s, d);
+  }
+  clearDense(ctx, indices, n);
+  finish(heap, size);
+  return size;
+}
+
+// ---- block scores
+
+/** First position in [lo, hi) whose coordinate is at least c. */
+// @ts-ignore: decorator
+@inline function lowerBound<C>(coords: usize, lo: u32, hi: u32, c: u32): u32 {
+  let n = hi - lo;
+  while (n > 0) {
+    const half = n >> 1;
+    const below = <u32>load<C>(coords + (lo + half) * sizeof<C>()) < c;
+    lo = below ? lo + half + 1 : lo;
+    n = below ? n - half - 1 : half;
+  }
+  return lo;
+}
+
+/** Reads one byte of every cache line from `at` to `end`. */
+// @ts-ignore: decorator
+@inline function lines(at: usize, end: usize): u32 {
+  let sink: u32 = 0;
+  for (; at < end; at += 64) sink ^= load<u8>(at);
+  return sink;
+}
+
+/** r_b = sum over query coordinates of q * (min_b + code * step_b), in increasing order of coordinate. */
+// @ts-ignore: decorator
+@inline function scoreBlocks<C, B, S>(ctx: usize, list: u32, indices: usize, values: usize, n: u32, scores: usize): void {
+  const listTerms: usize = word(ctx, LIST_TERMS) + (list << 2);
+  const hi = load<u32>(listTerms, 4);
+  let at = load<u32>(listTerms);
+  const first = load<u32>(word(ctx, LIST_BLOCKS) + (list << 2));
+  const count = load<u32>(word(ctx, LIST_BLOCKS) + (list << 2), 4) - first;
+  const mins: usize = word(ctx, BLOCK_MIN) + (first << 2);
+  const steps: usize = word(ctx, BLOCK_STEP) + (first << 2);
+  const coords: usize = word(ctx, TERM_COORDS);
+  const starts: usize = word(ctx, TERM_STARTS) + list * sizeof<S>();
+  const base = load<u32>(word(ctx, LIST_ENTRIES) + (list << 2));
+  const blocks: usize = word(ctx, ENTRY_BLOCKS) + base * sizeof<B>();
+  const codes: usize = word(ctx, ENTRY_CODES) + base;
+  const entries = load<u32>(word(ctx, LIST_ENTRIES) + (list << 2), 4) - base;
+  // A list is cold when a query reaches it; reading it ahead in order is cheaper than a search's scattered misses.
+  const sink = lines(coords + at * sizeof<C>(), coords + hi * sizeof<C>()) ^ lines(starts + at * sizeof<S>(), starts + hi * sizeof<S>())
+    ^ lines(blocks, blocks + entries * sizeof<B>()) ^ lines(codes, codes + entries) ^ lines(mins, mins + (count << 2)) ^ lines(steps, steps + (count << 2));
+  store<u32>(word(ctx, STATS), sink, 12);
+  for (let j: u32 = 0; j < n; j++) {
+    const c = load<u32>(indices + (j << 2));
+    at = lowerBound<C>(coords, at, hi, c);
+    if (at == hi) break;
+    if (<u32>load<C>(coords + at * sizeof<C>()) != c) continue;
+    const q = load<f32>(values + (j << 2));
+    let e = <u32>load<S>(starts + at * sizeof<S>());
+    const end = <u32>load<S>(starts + (at + 1) * sizeof<S>());
+    for (; e < end; e++) {
+      const b = <usize>load<B>(blocks + e * sizeof<B>()) << 2;
+      const v = load<f32>(mins + b) + <f32>load<u8>(codes + e) * load<f32>(steps + b);
+      store<f32>(scores + b, load<f32>(scores + b) + q * v);
+    }
+  }
+}
+
+function scoreNarrow16(ctx: usize, list: u32, i: usize, v: usize, n: u32, s: usize): void { scoreBlocks<u16, u8, u16>(ctx, list, i, v, n, s); }
+function scoreWide16(ctx: usize, list: u32, i: usize, v: usize, n: u32, s: usize): void { scoreBlocks<u16, u16, u32>(ctx, list, i, v, n, s); }
+function scoreNarrow32(ctx: usize, list: u32, i: usize, v: usize, n: u32, s: usize): void { scoreBlocks<u32, u8, u16>(ctx, list, i, v, n, s); }
+function scoreWide32(ctx: usize, list: u32, i: usize, v: usize, n: u32, s: usize): void { scoreBlocks<u32, u16, u32>(ctx, list, i, v, n, s); }
+
+/** Positions of the `cut` largest query weights, heaviest first; ties to the lower coordinate. */
+function choose(values: usize, n: u32, cut: u32, chosen: usize): u32 {
+  const want = cut < n ? cut : n;
+  let have: u32 = 0;
+  for (let j: u32 = 0; j < n; j++) {
+    const w = load<f32>(values + (j << 2));
+    let p = have;
+    while (p > 0 && load<f32>(values + (load<u32>(chosen + ((p - 1) << 2)) << 2)) < w) {
+      if (p < want) store<u32>(chosen + (p << 2), load<u32>(chosen + ((p - 1) << 2)));
+      p--;
+    }
+    if (p < want) {
+      store<u32>(chosen + (p << 2), j);
+      if (have < want) have++;
+    }
+  }
+  return have;
+}
+
+/** Heap sort of block positions by score, best first, ties to the lower block. */
+function orderBlocks(order: usize, scores: usize, n: u32): void {
+  for (let b: u32 = 0; b < n; b++) {
+    store<f32>(order + (b << 3), load<f32>(scores + (b << 2)));
+    store<u32>(order + (b << 3), b, 4);
+  }
+  for (let i: i32 = <i32>(n >> 1) - 1; i >= 0; i--) siftDown(order, n, i);
+  finish(order, n);
+}
+
+/**
+ * The Seismic search. Results lie in the heap, best first; STATS receives documents scored, blocks opened, blocks seen.
+ * `sorted`: how many of the leading lists have their blocks visited in descending order of score.
+ */
+export function search(ctx: usize, indices: usize, values: usize, n: u32, k: u32, cut: u32, factor: f32, sorted: u32, neighbours: u32): u32 {
+  const wide = word(ctx, WIDE_COORDS);
+  const kind = word(ctx, VALUES) + (wide ? 3 : 0);
+  const narrow = word(ctx, WIDE_BLOCKS) == 0;
+  const dense: usize = word(ctx, DENSE);
+  const heap: usize = word(ctx, HEAP);
+  const scores: usize = word(ctx, SCORES);
+  const order: usize = word(ctx, ORDER);
+  const visited: usize = word(ctx, VISITED);
+  const log: usize = word(ctx, LOG);
+  const chosen: usize = word(ctx, CHOSEN);
+  const blockStarts: usize = word(ctx, BLOCK_STARTS);
+  const postings: usize = word(ctx, POSTINGS);
+  fillDense(ctx, kind, indices, values, n);
+  const lists = choose(values, n, cut, chosen);
+  let size: u32 = 0, logged: u32 = 0, opened: u32 = 0, seen: u32 = 0;
+  let threshold: f32 = -1;
+  for (let l: u32 = 0; l < lists; l++) {
+    const list = load<u32>(indices + (load<u32>(chosen + (l << 2)) << 2));
+    const listBlocks: usize = word(ctx, LIST_BLOCKS) + (list << 2);
+    const first = load<u32>(listBlocks);
+    const blocks = load<u32>(listBlocks, 4) - first;
+    if (blocks == 0) continue;
+    seen += blocks;
+    memory.fill(scores, 0, blocks << 2);
+    if (wide) {
+      if (narrow) scoreNarrow32(ctx, list, indices, values, n, scores);
+      else scoreWide32(ctx, list, indices, values, n, scores);
+    } else {
+      if (narrow) scoreNarrow16(ctx, list, indices, values, n, scores);
+      else scoreWide16(ctx, list, indices, values, n, scores);
+    }
+    const inOrder = l < sorted;
+    if (inOrder) orderBlocks(order, scores, blocks);
+    for (let i: u32 = 0; i < blocks; i++) {
+      const b = inOrder ? load<u32>(order + (i << 3), 4) : i;
+      if (load<f32>(scores + (b << 2)) < threshold) {
+        if (inOrder) break;
+        continue;
+      }
+      opened++;
+      let p: usize = postings + (load<u32>(blockStarts + ((first + b) << 2)) << 2);
+      const end: usize = postings + (load<u32>(blockStarts + ((first + b) << 2), 4) << 2);
+      const before = logged;
+      for (; p < end; p += 4) {
+        const d = load<u32>(p);
+        const cell = visited + (d >> 3);
+        const mark = load<u8>(cell);
+        const bit = 1 << (d & 7);
+        if (mark & bit) continue;
+        store<u8>(cell, mark | bit);
+        store<u32>(log + (logged << 2), d);
+        logged++;
+      }
+      for (let from = before; from < logged; from += TOUCHED) {
+        const to = min(from + TOUCHED, logged);
+        touch(ctx, kind, log, from, to);
+        for (let i = from; i < to; i++) {
+          const d = load<u32>(log + (i << 2));
+          size = offer(heap, size, k, dot(ctx, kind, dense, d), d);
+        }
+      }
+      if (size == k) threshold = factor * load<f32>(heap);
+    }
+  }
+  if (neighbours > 0) {
+    const count = word(ctx, NEIGHBOUR_COUNT);
+    const per = neighbours < count ? neighbours : count;
+    const table: usize = word(ctx, NEIGHBOURS);
+    // The results so far are copied first: evaluating a neighbour may replace one of them.
+    for (let i: u32 = 0; i < size; i++) store<u32>(order + (i << 2), load<u32>(heap + (i << 3), 4));
+    const known = size;
+    for (let i: u32 = 0; i < known; i++) {
+      const row: usize = table + <usize>load<u32>(order + (i << 2)) * count * 4;
+      for (let j: u32 = 0; j < per; j++) {
+        const d = load<u32>(row + (j << 2));
+        if (d == 0xffffffff) break;
+        const cell = visited + (d >> 3);
+        const mark = load<u8>(cell);
+        const bit = 1 << (d & 7);
+        if (mark & bit) continue;
+        store<u8>(cell, mark | bit);
+        store<u32>(log + (logged << 2), d);
+        logged++;
+        const s = dot(ctx, kind, dense, d);
+        if (s > 0) size = offer(heap, size, k, s, d);
+      }
+    }
+  }
+  for (let i: u32 = 0; i < logged; i++) store<u8>(visited + (load<u32>(log + (i << 2)) >> 3), 0);
+  clearDense(ctx, indices, n);
+  finish(heap, size);
+  const stats: usize = word(ctx, STATS);
+  store<u32>(stats, logged);
+  store<u32>(stats, opened, 4);
+  store<u32>(stats, seen, 8);
+  return size;
+}
+
+// ---- baselines over an exact inverted index: offsets u32[dim + 1], documents u32[], weights f32[], maxima f32[dim]
+
+/** Term at a time: every posting of every query coordinate is added up, then one pass keeps the best k. */
+export function termAtATime(offsets: usize, documents: usize, weights: usize, docs: u32, acc: usize, heap: usize, indices: usize, values: usize, n: u32, k: u32): u32 {
+  for (let j: u32 = 0; j < n; j++) {
+    const c = load<u32>(indices + (j << 2));
+    const q = load<f32>(values + (j << 2));
+    let p = load<u32>(offsets + (c << 2));
+    const end = load<u32>(offsets + (c << 2), 4);
+    const end4 = end - 3;
+    if (end >= 4) for (; p < end4; p += 4) {
+      const d = documents + (<usize>p << 2), w = weights + (<usize>p << 2);
+      const a0 = acc + (load<u32>(d) << 2), a1 = acc + (load<u32>(d, 4) << 2), a2 = acc + (load<u32>(d, 8) << 2), a3 = acc + (load<u32>(d, 12) << 2);
+      store<f32>(a0, load<f32>(a0) + q * load<f32>(w));
+      store<f32>(a1, load<f32>(a1) + q * load<f32>(w, 4));
+      store<f32>(a2, load<f32>(a2) + q * load<f32>(w, 8));
+      store<f32>(a3, load<f32>(a3) + q * load<f32>(w, 12));
+    }
+    for (; p < end; p++) {
+      const a = acc + (load<u32>(documents + (<usize>p << 2)) << 2);
+      store<f32>(a, load<f32>(a) + q * load<f32>(weights + (<usize>p << 2)));
+    }
+  }
+  let size: u32 = 0;
+  let threshold = f32x4.splat(0);
+  const padded = (docs + 3) & ~3;
+  for (let d: u32 = 0; d < padded; d += 4) {
+    const at = acc + (<usize>d << 2);
+    const s = v128.load(at);
+    v128.store(at, f32x4.splat(0));
+    if (!v128.any_true(f32x4.ge(s, threshold))) continue;
+    for (let i: u32 = 0; i < 4; i++) {
+      const x = i == 0 ? f32x4.extract_lane(s, 0) : i == 1 ? f32x4.extract_lane(s, 1) : i == 2 ? f32x4.extract_lane(s, 2) : f32x4.extract_lane(s, 3);
+      if (x > 0) size = offer(heap, size, k, x, d + i);
+    }
+    if (size == k) threshold = f32x4.splat(load<f32>(heap));
+  }
+  finish(heap, size);
+  return size;
+}
+
+/**
+ * MaxScore (Turtle and Flood 1995): lists in increasing order of their bound q * max. While the bounds of the first e
+ * lists together stay at or below the threshold, those lists cannot alone lift a document into the results: candidates come from the
+ * others, and the first e are only looked up, heaviest first, until the document is decided.
+ * Scratch: `state` holds per list position u32, end u32, query weight f32, bound f32, prefix bound f32 (20 bytes), sorted by bound.
+ */
+export function maxScore(offsets: usize, documents: usize, weights: usize, maxima: usize, docs: u32, state: usize, heap: usize, indices: usize, values: usize, n: u32, k: u32, stats: usize): u32 {
+  let lists: u32 = 0;
+  for (let j: u32 = 0; j < n; j++) {
+    const c = load<u32>(indices + (j << 2));
+    const from = load<u32>(offsets + (c << 2)), to = load<u32>(offsets + (c << 2), 4);
+    if (from == to) continue;
+    const q = load<f32>(values + (j << 2));
+    const bound = q * load<f32>(maxima + (c << 2));
+    let p = lists++;
+    while (p > 0 && load<f32>(state + (p - 1) * 20, 12) > bound) {
+      memory.copy(state + p * 20, state + (p - 1) * 20, 20);
+      p--;
+    }
+    const at = state + p * 20;
+    store<u32>(at, from);
+    store<u32>(at, to, 4);
+    store<f32>(at, q, 8);
+    store<f32>(at, bound, 12);
+  }
+  let prefix: f32 = 0;
+  for (let l: u32 = 0; l < lists; l++) {
+    prefix += load<f32>(state + l * 20, 12);
+    store<f32>(state + l * 20, prefix, 16);
+  }
+  let size: u32 = 0, essential: u32 = 0, scored: u32 = 0;
+  let threshold: f32 = 0;
+  while (essential < lists) {
+    let d: u32 = 0xffffffff;
+    for (let l = essential; l < lists; l++) {
+      const at = state + l * 20;
+      const p = load<u32>(at);
+      if (p < load<u32>(at, 4)) {
+        const x = load<u32>(documents + (<usize>p << 2));
+        if (x < d) d = x;
+      }
+    }
+    if (d == 0xffffffff) break;
+    let s: f32 = 0;
+    for (let l = essential; l < lists; l++) {
+      const at = state + l * 20;
+      const p = load<u32>(at);
+      if (p < load<u32>(at, 4) && load<u32>(documents + (<usize>p << 2)) == d) {
+        s += load<f32>(at, 8) * load<f32>(weights + (<usize>p << 2));
+        store<u32>(at, p + 1);
+      }
+    }
+    scored++;
+    let alive = true;
+    for (let l: i32 = <i32>essential - 1; l >= 0; l--) {
+      const at = state + <u32>l * 20;
+      if (size == k && s + load<f32>(at, 16) < threshold) { alive = false; break; }
+      // gallop, then halve, to the first posting at or after d
+      let lo = load<u32>(at);
+      const end = load<u32>(at, 4);
+      let step: u32 = 1;
+      let hi = lo;
+      while (hi < end && load<u32>(documents + (<usize>hi << 2)) < d) { lo = hi + 1; hi += step; step <<= 1; }
+      if (hi > end) hi = end;
+      while (lo < hi) {
+        const mid = (lo + hi) >> 1;
+        if (load<u32>(documents + (<usize>mid << 2)) < d) lo = mid + 1; else hi = mid;
+      }
+      store<u32>(at, lo);
+      if (lo < end && load<u32>(documents + (<usize>lo << 2)) == d) s += load<f32>(at, 8) * load<f32>(weights + (<usize>lo << 2));
+    }
+    if (!alive) continue;
+    if (s > 0) size = offer(heap, size, k, s, d);
+    if (size == k) {
+      threshold = load<f32>(heap);
+      while (essential < lists && load<f32>(state + essential * 20, 16) < threshold) essential++;
+    }
+  }
+  store<u32>(stats, scored);
+  finish(heap, size);
+  return size;
+}

@@ -1,0 +1,161 @@
+/**
+ * Transcendental functions of four floats, as polynomials whose every step is an IEEE operation: the references repeat them
+ * bit for bit. exp, log, tanh, sin, cos: the single-precision Cephes coefficients (Moshier); erf: two minimax pieces.
+ * Errors are asserted in elementwise.test.ts.
+ */
+import { INLINE, type Template } from "./emit.js";
+
+const splat = (v: number): string => `f32x4.splat(${Number.isInteger(v) ? v.toFixed(1) : v})`;
+
+/** p[0] x^k + p[1] x^(k-1) + ... by Horner's rule, as an expression of `x`. */
+export const horner = (x: string, p: readonly number[]): string =>
+  p.slice(1).reduce((sum, c) => `f32x4.add(f32x4.mul(${sum}, ${x}), ${splat(c)})`, splat(p[0]!));
+
+/** Coefficients, shared with the references. */
+export const POLY = {
+  exp: [1.98756915e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1],
+  log: [
+    7.0376836292e-2, -1.151461031e-1, 1.167699874e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1, 2.0000714765e-1,
+    -2.4999993993e-1, 3.3333331174e-1,
+  ],
+  tanh: [-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1],
+  sin: [-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1],
+  cos: [2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2],
+  erfSmall: [-5.96761703e-4, 4.99119423e-3, -2.67681349e-2, 1.12819925e-1, -3.76125336e-1, 1.28379166e-1],
+  erfTop: [-1.7285347e-5, 3.83197126e-4],
+  erfNext: [-3.88396438e-3, 2.42546219e-2],
+  erfRest: [-1.06777877e-1, -6.34846687e-1, -1.28717512e-1],
+} as const;
+
+/** log2(e), and ln 2 in two pieces whose first has few bits. */
+export const LOG2E = Math.LOG2E;
+export const LN2_HIGH = 0.693359375;
+export const LN2_LOW = -2.1219444e-4;
+/** pi / 2 in double precision, in two pieces: 33 bits and the rest. */
+export const HALF_PI_HIGH = 1.5707963267341256;
+export const HALF_PI_LOW = 6.077100506506192e-11;
+/** sqrt(2 / pi) and the cubic coefficient of the tanh form of GELU (Hendrycks and Gimpel 2016, arXiv:1606.08415). */
+export const GELU_SCALE = 0.7978845608028654;
+export const GELU_CUBE = 0.044715;
+
+const SELECT = (when: string, yes: string, no: string) => `v128.bitselect(${yes}, ${no}, ${when})`;
+const ABS = "f32x4.abs(x)";
+
+const helpers = `
+// x clamped to where the result is neither 0 nor infinite, x = k ln 2 + r, e^x = 2^k e^r; 2^k in two factors reaches subnormals
+${INLINE}function exp4(v: v128): v128 {
+ const x = f32x4.pmin(f32x4.pmax(v, ${splat(-104)}), ${splat(89)});
+ const k = f32x4.nearest(f32x4.mul(x, ${splat(LOG2E)}));
+ const r = f32x4.sub(f32x4.sub(x, f32x4.mul(k, ${splat(LN2_HIGH)})), f32x4.mul(k, ${splat(LN2_LOW)}));
+ const e = f32x4.add(f32x4.add(f32x4.mul(${horner("r", POLY.exp)}, f32x4.mul(r, r)), r), ${splat(1)});
+ const i = i32x4.trunc_sat_f32x4_s(k), j = i32x4.shr_s(i, 1), l = i32x4.sub(i, j);
+ const b = i32x4.splat(127);
+ return f32x4.mul(f32x4.mul(e, i32x4.shl(i32x4.add(j, b), 23)), i32x4.shl(i32x4.add(l, b), 23));
+}
+// subnormals are scaled up by 2^23; mantissa in [sqrt(1/2), sqrt(2)) minus 1
+${INLINE}function log4(v: v128): v128 {
+ const tiny = f32x4.lt(v, ${splat(1.1754943508222875e-38)});
+ const s = ${SELECT("tiny", `f32x4.mul(v, ${splat(8388608)})`, "v")};
+ const m = v128.or(v128.and(s, i32x4.splat(0x007fffff)), i32x4.splat(0x3f000000));
+ const low = f32x4.lt(m, ${splat(Math.SQRT1_2)});
+ const e0 = f32x4.convert_i32x4_s(i32x4.sub(i32x4.shr_u(s, 23), i32x4.splat(126)));
+ const e = f32x4.sub(f32x4.sub(e0, v128.and(tiny, ${splat(23)})), v128.and(low, ${splat(1)}));
+ const x = f32x4.add(f32x4.sub(m, ${splat(1)}), v128.and(low, m));
+ const z = f32x4.mul(x, x);
+ const y0 = f32x4.mul(f32x4.mul(${horner("x", POLY.log)}, x), z);
+ const y1 = f32x4.sub(f32x4.add(y0, f32x4.mul(e, ${splat(LN2_LOW)})), f32x4.mul(z, ${splat(0.5)}));
+ const r = f32x4.add(f32x4.add(x, y1), f32x4.mul(e, ${splat(LN2_HIGH)}));
+ const zero = f32x4.eq(v, ${splat(0)}), bad = v128.not(f32x4.ge(v, ${splat(0)})), huge = f32x4.eq(v, f32x4.splat(f32.POSITIVE_INFINITY));
+ return ${SELECT("bad", "f32x4.splat(f32.NaN)", SELECT("zero", "f32x4.splat(f32.NEGATIVE_INFINITY)", SELECT("huge", "v", "r")))};
+}
+// log(u) with u = 1 + x, less the rounding error of u
+${INLINE}function log1p4(x: v128): v128 {
+ const u = f32x4.add(x, ${splat(1)}), l = log4(u);
+ const r = f32x4.sub(l, f32x4.div(f32x4.sub(f32x4.sub(u, ${splat(1)}), x), u));
+ return ${SELECT("f32x4.gt(f32x4.abs(l), f32x4.splat(f32.MAX_VALUE))", "l", "r")};
+}
+${INLINE}function tanh4(x: v128): v128 {
+ const t = ${ABS}, z = f32x4.mul(x, x);
+ const near = f32x4.add(f32x4.mul(f32x4.mul(${horner("z", POLY.tanh)}, z), x), x);
+ const far = f32x4.sub(${splat(1)}, f32x4.div(${splat(2)}, f32x4.add(exp4(f32x4.add(t, t)), ${splat(1)})));
+ const sign = i32x4.splat(0x80000000);
+ return ${SELECT(`f32x4.gt(t, ${splat(0.625)})`, "v128.or(far, v128.and(x, sign))", "near")};
+}
+${INLINE}function sigmoid4(x: v128): v128 { return f32x4.div(${splat(1)}, f32x4.add(${splat(1)}, exp4(f32x4.neg(x)))); }
+${INLINE}function gelu4(x: v128): v128 {
+ const inner = f32x4.mul(${splat(GELU_SCALE)}, f32x4.add(x, f32x4.mul(f32x4.mul(f32x4.mul(x, x), x), ${splat(GELU_CUBE)})));
+ return f32x4.mul(f32x4.mul(${splat(0.5)}, x), f32x4.add(${splat(1)}, tanh4(inner)));
+}
+${INLINE}function softplus4(x: v128): v128 { return f32x4.add(f32x4.max(x, ${splat(0)}), log1p4(exp4(f32x4.neg(${ABS})))); }
+// quadrant and remainder in double precision, so that the reduction holds to |x| about 2^30; then two polynomials
+${INLINE}function turn2(x: v128): v128 { return f64x2.nearest(f64x2.mul(x, f64x2.splat(${2 / Math.PI}))); }
+${INLINE}function rest2(x: v128, k: v128): v128 {
+ return f64x2.sub(f64x2.sub(x, f64x2.mul(k, f64x2.splat(${HALF_PI_HIGH}))), f64x2.mul(k, f64x2.splat(${HALF_PI_LOW})));
+}
+${INLINE}function sine4(v: v128, ahead: i32): v128 {
+ const a = f64x2.promote_low_f32x4(v), b = f64x2.promote_low_f32x4(v128.shuffle<f32>(v, v, 2, 3, 0, 1));
+ const ka = turn2(a), kb = turn2(b);
+ const x = v128.shuffle<f32>(f32x4.demote_f64x2_zero(rest2(a, ka)), f32x4.demote_f64x2_zero(rest2(b, kb)), 0, 1, 4, 5);
+ const q = i32x4.add(v128.shuffle<i32>(i32x4.trunc_sat_f64x2_s_zero(ka), i32x4.trunc_sat_f64x2_s_zero(kb), 0, 1, 4, 5), i32x4.splat(ahead));
+ const z = f32x4.mul(x, x);
+ const s = f32x4.add(f32x4.mul(f32x4.mul(${horner("z", POLY.sin)}, z), x), x);
+ const c = f32x4.add(f32x4.sub(f32x4.mul(f32x4.mul(${horner("z", POLY.cos)}, z), z), f32x4.mul(z, ${splat(0.5)})), ${splat(1)});
+ const odd = i32x4.ne(v128.and(q, i32x4.splat(1)), i32x4.splat(0));
+ return v128.xor(${SELECT("odd", "c", "s")}, i32x4.shl(v128.and(q, i32x4.splat(2)), 30));
+}
+${INLINE}function erf4(x: v128): v128 {
+ const t = ${ABS}, s = f32x4.mul(x, x);
+ const near = f32x4.add(f32x4.mul(${horner("s", POLY.erfSmall)}, x), x);
+ const top = f32x4.add(f32x4.mul(${horner("t", POLY.erfTop)}, s), ${horner("t", POLY.erfNext)});
+ let p = top;
+ ${POLY.erfRest.map((c) => `p = f32x4.add(f32x4.mul(p, t), ${splat(c)});`).join(" ")}
+ const far = f32x4.sub(${splat(1)}, exp4(f32x4.sub(f32x4.mul(p, t), t)));
+ return ${SELECT(`f32x4.gt(t, ${splat(0.927734375)})`, "v128.or(far, v128.and(x, i32x4.splat(0x80000000)))", "near")};
+}
+// x^y in double precision, rounded once: 2^(y log2 x) by a series of log and exp
+function pow1(x: f32, y: f32): f32 {
+ if (y == 0 || x == 1) return 1;
+ if (x != x || y != y) return f32.NaN;
+ const whole = nearest(y) == y, odd = whole && nearest(y * 0.5) * 2 != y;
+ const t = abs(x), turned = odd && (reinterpret<u32>(x) >>> 31) != 0;
+ if (y == f32.POSITIVE_INFINITY) return t == 1 ? 1 : t > 1 ? y : 0;
+ if (y == f32.NEGATIVE_INFINITY) return t == 1 ? 1 : t > 1 ? 0 : f32.POSITIVE_INFINITY;
+ if (t == 0 || t == f32.POSITIVE_INFINITY) { const big = (t == 0) == (y < 0), r: f32 = big ? f32.POSITIVE_INFINITY : 0; return turned ? -r : r; }
+ if (x < 0 && !whole) return f32.NaN;
+ const bits = reinterpret<u64>(f64(t));
+ let e = f64(i32(bits >>> 52) - 1023), m = reinterpret<f64>((bits & 0x000fffffffffffff) | 0x3ff0000000000000);
+ if (m > ${Math.SQRT2}) { m *= 0.5; e += 1; }
+ const s = (m - 1) / (m + 1), z = s * s;
+ let l: f64 = ${1 / 19};
+ ${[17, 15, 13, 11, 9, 7, 5, 3].map((k) => `l = l * z + ${1 / k};`).join(" ")}
+ const w = max<f64>(-200, min<f64>(200, f64(y) * (e + 2 * (s + s * z * l) * ${Math.LOG2E})));
+ const k = nearest(w), r = (w - k) * ${Math.LN2};
+ let p: f64 = ${1 / 6227020800};
+ ${[479001600, 39916800, 3628800, 362880, 40320, 5040, 720, 120, 24, 6, 2, 1, 1].map((f) => `p = p * r + ${f === 1 ? "1.0" : 1 / f};`).join(" ")}
+ const v = f32(p * reinterpret<f64>(u64(i64(k) + 1023) << 52));
+ return turned ? -v : v;
+}
+// up to four floats, zeros after them
+function few(p: usize, n: i32): v128 {
+ if (n == 1) return v128.load32_zero(p);
+ const v = v128.load64_zero(p);
+ return n == 2 ? v : v128.load32_lane(p + 8, v, 2);
+}
+function putFew(p: usize, v: v128, n: i32): void {
+ if (n == 1) { v128.store32_lane(p, v, 0); return; }
+ v128.store64_lane(p, v, 0);
+ if (n == 3) v128.store32_lane(p + 8, v, 2);
+}
+${INLINE}function part(p: usize, n: i32): v128 { return n >= 4 ? v128.load(p) : few(p, n); }
+${INLINE}function putPart(p: usize, v: v128, n: i32): void { if (n >= 4) v128.store(p, v); else putFew(p, v, n); }
+// lanes below n
+${INLINE}function lanes(n: i32): v128 { return i32x4.gt_s(i32x4.splat(n), i32x4(0, 1, 2, 3)); }
+${INLINE}function sumLanes(v: v128): f32 { return (f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 1)) + (f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3)); }
+${INLINE}function maxLanes(v: v128): f32 { return max(max(f32x4.extract_lane(v, 0), f32x4.extract_lane(v, 1)), max(f32x4.extract_lane(v, 2), f32x4.extract_lane(v, 3))); }
+${INLINE}function minLanes(v: v128): f32 { return min(min(f32x4.extract_lane(v, 0), f32x4.extract_lane(v, 1)), min(f32x4.extract_lane(v, 2), f32x4.extract_lane(v, 3))); }
+`;
+
+/** No kernels: functions that the other templates use. */
+export function maths(): Template {
+  return { helpers, kernels: [] };
+}

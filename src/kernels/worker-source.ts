@@ -1,0 +1,26 @@
+/**
+ * The script of a worker, as text: no compiler touches it, so it runs as it stands in Node and in browsers.
+ *
+ * When a plan traps on a worker, the worker raises the `lost` flag and opens the barrier, so that the other threads come back at once.
+ */
+export const WORKER_SOURCE = `"use strict";
+(() => {
+  const node = typeof process === "object" && process.getBuiltinModule ? process.getBuiltinModule("node:worker_threads") : undefined;
+  const port = node ? node.parentPort : self;
+  const begin = async ({ module, memory, tid, ticket, control }) => {
+    try {
+      const instance = await WebAssembly.instantiate(module, { env: { memory } });
+      port.postMessage({ ready: true });
+      instance.exports.serve(tid, ticket);
+    } catch (error) {
+      const words = new Int32Array(memory.buffer, control, 16);
+      Atomics.store(words, 8, 1);
+      Atomics.add(words, 2, 1);
+      Atomics.notify(words, 2);
+      port.postMessage({ failed: String((error && error.message) || error) });
+    }
+  };
+  if (node) port.once("message", begin);
+  else self.onmessage = (event) => begin(event.data);
+})();
+`;

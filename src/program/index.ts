@@ -1,0 +1,7 @@
+/** The IR: values, operations, tracing, differentiation, and the interpreter that defines what programs compute. */
+export * from "./grad.js";
+export * from "./graph.js";
+export * from "./interpret.js";
+export * from "./ops/index.js";
+export * from "./trace.js";
+export * from "./types.js";
