@@ -33,6 +33,7 @@ export interface CommandEntry {
 
 /** All subcommands, in the order of `--help`. */
 export const commands: readonly CommandEntry[] = [
+  { name: "run", summary: "train the networks of a recipe, save, reload and time them, write a report", load: () => import("./commands/run.js") },
   { name: "methods", summary: "the catalogue of methods, with method cards and options", load: () => import("./commands/methods.js") },
   { name: "report", summary: "write report.html again from results.json, one run or several joined", load: () => import("./commands/report.js") },
   { name: "reproduce", summary: "measure the claims of papers and print them beside the published numbers", load: () => import("./commands/reproduce.js") },

@@ -29,7 +29,10 @@ export async function* convolutionBench(): AsyncGenerator<Row & { flops: number 
     const v = arena.allocateZeroed(36 * vfs);
     const m = arena.allocateZeroed(36 * vfs);
     const scratch = arena.allocate(WINOGRAD_SCRATCH);
-    const taps = Int32Array.from({ length: c * 9 }, (_, k) => Math.floor(k / 9) * ps + (Math.floor((k % 9) / 3) - 1) * rs + ((k % 3) - 1) * 16);
+    const taps = Int32Array.from(
+      { length: c * 9 },
+      (_, k) => Math.floor(k / 9) * ps + (Math.floor((k % 9) / 3) - 1) * rs + ((k % 3) - 1) * 16,
+    );
     const idx = arena.put(taps);
     const cnt = arena.put(new Int32Array(c).fill(c * 9));
     const weights = random(arena, rng, c * c * 9);
@@ -51,11 +54,24 @@ export async function* convolutionBench(): AsyncGenerator<Row & { flops: number 
       }
       const n = size * (size + 1) * 4;
       const free = { lo: Number.NEGATIVE_INFINITY, hi: Number.POSITIVE_INFINITY };
-      code.direct!.push(encode("sp4_8", { nb: c / 4, cnt, idx, w: weights, bias: 0, x: xg + origin, y: yg, n, ys: ps, acc: 0, shared: 1, ...free }));
+      code.direct!.push(
+        encode("sp4_8", { nb: c / 4, cnt, idx, w: weights, bias: 0, x: xg + origin, y: yg, n, ys: ps, acc: 0, shared: 1, ...free }),
+      );
       for (let r = 0; r < size; r += 8) {
         const band = r * rs;
         code.dots!.push(
-          encode("dots", { m: c, k: c * 9, idx, dy: yg + band, ys: ps, x: xg + origin + band, n: 8 * (size + 1) * 4, out: weights, ldo: c * 36, acc: 1 }),
+          encode("dots", {
+            m: c,
+            k: c * 9,
+            idx,
+            dy: yg + band,
+            ys: ps,
+            x: xg + origin + band,
+            n: 8 * (size + 1) * 4,
+            out: weights,
+            ldo: c * 36,
+            acc: 1,
+          }),
         );
       }
     }

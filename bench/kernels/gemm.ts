@@ -7,6 +7,7 @@ const NO_CLAMP = { lo: Number.NEGATIVE_INFINITY, hi: Number.POSITIVE_INFINITY };
 
 /** [m, n, k]; transposed operands as in a linear layer's gradients. */
 const PRODUCTS = [
+  [240, 256, 256, "ab"],
   [512, 512, 512, "ab"],
   [1024, 1024, 1024, "ab"],
   [512, 512, 512, "ab^t"],
@@ -33,15 +34,32 @@ export async function* gemmBench(): AsyncGenerator<Row & { flops: number }> {
       code: [encode(`gemm_${MR}x${NR}` as KernelName, args)],
       flops,
     }));
-    for (const row of race(arena, cases, scratch, 7)) yield { ...row, flops };
+    for (const row of race(arena, cases, scratch, 25, 1)) yield { ...row, flops };
   }
-  for (const [m, k] of [[512, 512], [1024, 1024], [2048, 2048]] as const) {
+  for (const [m, k] of [
+    [512, 512],
+    [1024, 1024],
+    [2048, 2048],
+  ] as const) {
     const arena = new Arena(await loadKernels({ shared: true, pages: 1024 }));
     const rng = seeded();
-    const args = { m, k, a: random(arena, rng, m * k), lda: k * 4, x: random(arena, rng, Math.max(m, k)), bias: 0, acc: 0, ...NO_CLAMP };
+    const args = {
+      m,
+      k,
+      a: random(arena, rng, m * k),
+      lda: k * 4,
+      x: random(arena, rng, Math.max(m, k)),
+      bias: 0,
+      acc: 0,
+      ...NO_CLAMP,
+    };
     const y = arena.allocateZeroed(Math.max(m, k) * 4);
     const flops = 2 * m * k;
-    const cases: Case[] = (["gemv", "gemv_t"] as const).map((name) => ({ name: `${name} ${m}x${k}`, code: [encode(name, { ...args, y })], flops }));
-    for (const row of race(arena, cases, 0)) yield { ...row, flops };
+    const cases: Case[] = (["gemv", "gemv_t"] as const).map((name) => ({
+      name: `${name} ${m}x${k}`,
+      code: [encode(name, { ...args, y })],
+      flops,
+    }));
+    for (const row of race(arena, cases, 0, 40, 0.5)) yield { ...row, flops };
   }
 }

@@ -1,7 +1,7 @@
 /** Prints the kernels' rates: npx tsx bench/kernels/main.ts [spmm|gemm|convolution] */
 import { convolutionBench } from "./convolution.js";
-import { describeRow } from "./measure.js";
 import { gemmBench } from "./gemm.js";
+import { describeRow } from "./measure.js";
 import { spmmBench } from "./spmm.js";
 
 const suites = { spmm: spmmBench, gemm: gemmBench, convolution: convolutionBench };

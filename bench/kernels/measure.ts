@@ -1,5 +1,5 @@
 /** Times kernels against the machine's roofline, in interleaved rounds. */
-import { type Arena, type Instruction, encode } from "../../src/kernels/index.js";
+import { type Arena, encode, type Instruction } from "../../src/kernels/index.js";
 
 /** One line of a benchmark's table. */
 export interface Row {
@@ -76,4 +76,3 @@ export function describeRow(row: Row, flops: number): string {
   const rate = (flops / row.sparselandMs / 1e6).toFixed(1).padStart(6);
   return `${row.name.padEnd(44)} ${us} us ${rate} GF ${(100 / row.ratio).toFixed(0).padStart(4)} % of peak`;
 }
-

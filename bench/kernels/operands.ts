@@ -2,7 +2,8 @@
 import { createRng, type Rng } from "../../src/core/index.js";
 import type { Arena } from "../../src/kernels/index.js";
 
-export const random = (arena: Arena, rng: Rng, n: number): number => arena.put(Float32Array.from({ length: n }, () => rng.uniform() - 0.5));
+export const random = (arena: Arena, rng: Rng, n: number): number =>
+  arena.put(Float32Array.from({ length: n }, () => rng.uniform() - 0.5));
 
 /** A random sparse matrix in blocks of R rows, cut into parts of consecutive columns. */
 export interface SparseOperand {

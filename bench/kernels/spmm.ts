@@ -39,17 +39,53 @@ export async function* spmmBench(): AsyncGenerator<Row & { flops: number }> {
         const matrix = sparseMatrix(arena, rng, { rows: size, cols: size, R, sparsity, stride, parts });
         const flops = 2 * matrix.entries * R * pixels;
         const code = matrix.parts.map(({ cnt, idx, w }, part) =>
-          encode(kernel as KernelName, { nb: matrix.blocks, cnt, idx, w, bias, x, y, n: pixels, ys: stride, acc: part ? 1 : 0, shared: 0, ...NO_CLAMP }),
+          encode(kernel as KernelName, {
+            nb: matrix.blocks,
+            cnt,
+            idx,
+            w,
+            bias,
+            x,
+            y,
+            n: pixels,
+            ys: stride,
+            acc: part ? 1 : 0,
+            shared: 0,
+            ...NO_CLAMP,
+          }),
         );
-        cases.push({ name: `${kernel} ${size}x${size}@${pixels} ${sparsity * 100} %${parts > 1 ? ` ${parts} parts` : ""}`, code, flops });
+        cases.push({
+          name: `${kernel} ${size}x${size}@${pixels} ${sparsity * 100} %${parts > 1 ? ` ${parts} parts` : ""}`,
+          code,
+          flops,
+        });
+        if (kernel === "sp1_28") {
+          const walking = matrix.parts.map(({ cnt, idx, w }, part) => {
+            const offsets = kernels.views().i32.slice(idx / 4, idx / 4 + matrix.entries);
+            const distances = offsets.map((at, e) => (e + 1 < offsets.length ? offsets[e + 1]! - at : 0));
+            const list = { nb: matrix.blocks, cnt, idx: arena.put(distances), w, bias, x: x + offsets[0]!, y, n: pixels, ys: stride };
+            return encode("sp1d_28", { ...list, acc: part ? 1 : 0, shared: 0, ...NO_CLAMP });
+          });
+          cases.push({ name: `sp1d_28 ${size}x${size}@${pixels} ${sparsity * 100} %${parts > 1 ? ` ${parts} parts` : ""}`, code: walking, flops });
+        }
         if (parts === 1 && kernel !== "sp1_16" && kernel !== "sp1_24" && kernel !== "sp1_32") {
           const { cnt, idx } = matrix.parts[0]!;
           const out = arena.allocateZeroed(matrix.entries * R * 4);
-          const gradient: Instruction = encode(`sddmm${R}` as KernelName, { m: matrix.blocks, cnt, idx, dy: y, ys: stride, x, n: pixels, out, acc: 1 });
+          const gradient: Instruction = encode(`sddmm${R}` as KernelName, {
+            m: matrix.blocks,
+            cnt,
+            idx,
+            dy: y,
+            ys: stride,
+            x,
+            n: pixels,
+            out,
+            acc: 1,
+          });
           cases.push({ name: `sddmm${R} ${size}x${size}@${pixels} ${sparsity * 100} %`, code: [gradient], flops });
         }
       }
-      const rows = race(arena, cases, 0);
+      const rows = race(arena, cases, 0, 40, 0.5);
       for (const [i, row] of rows.entries()) yield { ...row, flops: cases[i]!.flops };
     }
   }

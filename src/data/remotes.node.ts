@@ -1,6 +1,6 @@
 /** Public addresses and checksums of the datasets that can be downloaded. */
 import { gunzipSync } from "node:zlib";
-import { XzReadableStream } from "xz-decompress";
+import xz from "xz-decompress";
 import { FormatError } from "../core/index.js";
 import { readTar } from "../formats/index.js";
 import type { Remote, RemoteFile } from "./download.node.js";
@@ -29,7 +29,7 @@ async function unxz(bytes: Uint8Array, limit: number): Promise<Uint8Array> {
   const packed = new Blob([bytes as Uint8Array<ArrayBuffer>]).stream();
   const chunks: Uint8Array[] = [];
   let size = 0;
-  const reader = new XzReadableStream(packed).getReader();
+  const reader = new xz.XzReadableStream(packed).getReader();
   for (let next = await reader.read(); !next.done; next = await reader.read()) {
     size += next.value.length;
     if (size > limit) throw new FormatError("xz", `decompresses to more than ${limit} bytes`);

@@ -75,7 +75,7 @@ export function compileProgram(program: Program, params: ParamStore, host: Compi
     l.keep.add(placed.buffer);
     outputs[name] = { placed, shape, dtype, ...(pattern === undefined ? {} : { pattern }) };
   }
-  return write(l, frozen, { inputs, outputs });
+  return write(l, program, frozen, { inputs, outputs });
 }
 
 /** Integers that number rows or classes must stay below this, or kernels would read past a table. */
@@ -113,10 +113,28 @@ function writeBack(l: Lowering, program: Program, path: string, value: number): 
   });
 }
 
-function write(l: Lowering, frozen: boolean, ends: Pick<Compiled, "inputs" | "outputs">): Compiled {
+/**
+ * Steps whose result depends on params alone (weights packed, masked, folded): with frozen params they run once. A step qualifies
+ * when it reads only params and what such steps wrote, and nobody else writes where it writes.
+ */
+function splitPrepared(l: Lowering, program: Program): { prepared: Step[]; repeated: Step[] } {
+  const constant = new Set<Buffer>();
+  for (const [path, { value }] of Object.entries(program.params)) if (!(path in program.updates)) constant.add(l.any(value).buffer);
+  const writers = new Map<Buffer, number>();
+  for (const step of l.steps) for (const { buffer } of step.writes) writers.set(buffer, (writers.get(buffer) ?? 0) + 1);
+  const prepared: Step[] = [];
+  const repeated: Step[] = [];
+  for (const step of l.steps) {
+    const fixed = step.reads.length > 0 && step.reads.every(({ buffer }) => constant.has(buffer)) && step.writes.every(({ buffer }) => writers.get(buffer) === 1 && !constant.has(buffer));
+    (fixed ? prepared : repeated).push(step);
+    if (fixed) for (const { buffer } of step.writes) constant.add(buffer);
+  }
+  return { prepared, repeated };
+}
+
+function write(l: Lowering, program: Program, frozen: boolean, ends: Pick<Compiled, "inputs" | "outputs">): Compiled {
   const patches: Patch[] = [];
-  const prepared = frozen ? l.steps.filter((step) => step.prepares) : [];
-  const repeated = frozen ? l.steps.filter((step) => !step.prepares) : l.steps;
+  const { prepared, repeated } = frozen ? splitPrepared(l, program) : { prepared: [], repeated: l.steps };
   const keep = new Set(l.keep);
   for (const step of prepared) for (const { buffer } of step.writes) keep.add(buffer);
   const first = schedule(prepared);

@@ -65,7 +65,7 @@ const FLAT_BYTES = 1 << 16;
 /** Samples per strip of a columns layout. */
 export const STRIP = 32;
 /** Pieces whose sums are kept apart, so that bits do not depend on the number of threads. */
-const MOST_PARTS = 8;
+export const MOST_PARTS = 8;
 
 /** A program on its way to becoming a plan. */
 export class Lowering {
@@ -205,6 +205,11 @@ export class Lowering {
       for (const consumer of this.consumers[holder]!) if (!this.done[consumer] && consumer !== after && consumer !== this.at) return false;
     }
     return true;
+  }
+
+  /** Whether anything needs this value: an operation, an output, an update. */
+  needed(value: number): boolean {
+    return this.consumers[value]!.length > 0 || this.#ends.has(value);
   }
 
   /** The layouts in which a value lies already. */

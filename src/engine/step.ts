@@ -53,8 +53,6 @@ export interface Step {
   readonly writes: readonly Access[];
   /** Emits the calls of one unit; buffers have their addresses by then. */
   readonly emit: (call: Call, at: UnitAt) => void;
-  /** Depends on params alone: with frozen params it runs once, not in every run. */
-  readonly prepares?: boolean;
 }
 
 /** An instruction with arguments that follow a topology. */

@@ -107,7 +107,9 @@ export function decodeElements<E extends ElementType>(format: string, dtype: E, 
     const bits = new Uint16Array(own.buffer);
     const widen = dtype === "f16" ? fromHalf : fromBfloat;
     const out = new Float32Array(bits.length);
-    for (let i = 0; i < bits.length; i++) out[i] = widen(bits[i]!);
+    // From 65,536 elements on, a table of every pattern costs less than widening each.
+    const table = bits.length > 65536 ? Float32Array.from({ length: 65536 }, (_, pattern) => widen(pattern)) : null;
+    for (let i = 0; i < bits.length; i++) out[i] = table ? table[bits[i]!]! : widen(bits[i]!);
     return out as ElementsOf[E];
   }
   if (dtype === "bool") {
@@ -124,7 +126,9 @@ export function encodeElements(array: NamedArray): Uint8Array {
   let out: Uint8Array;
   if (dtype === "f16" || dtype === "bf16") {
     const narrow = dtype === "f16" ? toHalf : toBfloat;
-    const bits = Uint16Array.from(data as Float32Array, narrow);
+    const values = data as Float32Array;
+    const bits = new Uint16Array(values.length);
+    for (let i = 0; i < bits.length; i++) bits[i] = narrow(values[i]!);
     out = new Uint8Array(bits.buffer);
   } else {
     out = new Uint8Array(data.buffer, data.byteOffset, data.byteLength).slice();

@@ -6,8 +6,10 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createRng, InputError, type Rng } from "../core/index.js";
 import { readCifar } from "./cifar.js";
 import { csvNumbers, readCsv } from "./csv.js";
+import { compressedMat, plainMat } from "./fixtures/mat.js";
 import { gunzip, gzip } from "./gzip.js";
 import { readIdx, writeIdx } from "./idx.js";
+import { readMat } from "./mat.js";
 import { readNpy, writeNpy } from "./npy.js";
 import { readNpz, writeNpz } from "./npz.js";
 import { readSafetensors, writeSafetensors } from "./safetensors.js";
@@ -86,6 +88,12 @@ const formats: Record<string, Format> = {
     read: (bytes) => readCifar(bytes),
     samples: [cifar],
     openEnded: "a file has as many records as it has bytes for",
+  },
+  mat: {
+    packed: true,
+    read: (bytes) => readMat(bytes),
+    samples: [plainMat, compressedMat],
+    openEnded: "a file has as many arrays as it has bytes for",
   },
   tar: { read: readTar, samples: [tar({ "a.txt": utf8("hello"), b: cifar.subarray(0, 600) })] },
   csv: {

@@ -20,14 +20,52 @@ export function crc32(bytes: Uint8Array): number {
   return ~c >>> 0;
 }
 
+/** The Adler-32 of zlib (RFC 1950, section 9). */
+export function adler32(bytes: Uint8Array): number {
+  let a = 1;
+  let b = 0;
+  for (let i = 0; i < bytes.length; ) {
+    // 3800 additions of at most 255 + 65521 stay far below 2^53, and the remainder is taken once for all.
+    for (const end = Math.min(bytes.length, i + 3800); i < end; i++) {
+      a += bytes[i]!;
+      b += a;
+    }
+    a %= 65521;
+    b %= 65521;
+  }
+  return ((b << 16) | a) >>> 0;
+}
+
+/** The first `count` bytes that a raw deflate stream puts out; fewer when it ends or breaks before. */
+export function inflateStart(compressed: Uint8Array, count: number): Uint8Array {
+  let out = new Uint8Array(0);
+  const inflate = new Inflate((chunk) => {
+    out = Uint8Array.from([...out, ...chunk.subarray(0, count - out.length)]);
+  });
+  try {
+    for (let at = 0; at < compressed.length && out.length < count; at += 256) inflate.push(compressed.subarray(at, at + 256));
+  } catch {
+    return out;
+  }
+  return out;
+}
+
 /**
  * Inflates a raw deflate stream that should hold exactly `size` bytes.
  * @param size  bytes claimed; refused before any allocation when the compressed bytes cannot hold as many
- * @param crc   CRC-32 of the result
+ * @param sum   checksum of the result
  * @param limit largest `size` accepted
+ * @param checksum how it is computed: CRC-32 (gzip, zip; default) or Adler-32 (zlib)
  * @throws FormatError when the claim is impossible or above the limit, or the stream is broken, short, long or fails its checksum
  */
-export function inflateExact(format: string, compressed: Uint8Array, size: number, crc: number, limit: number): Uint8Array {
+export function inflateExact(
+  format: string,
+  compressed: Uint8Array,
+  size: number,
+  sum: number,
+  limit: number,
+  checksum = crc32,
+): Uint8Array {
   if (size > limit) throw new FormatError(format, `${size} bytes decompressed are above the limit of ${limit}`);
   if (size > compressed.length * MAX_RATIO) {
     throw new FormatError(
@@ -51,7 +89,7 @@ export function inflateExact(format: string, compressed: Uint8Array, size: numbe
     throw new FormatError(format, `the compressed data are broken (${(error as Error).message})`);
   }
   if (at !== size) throw new FormatError(format, `the compressed data hold ${at} bytes, ${size} were claimed`);
-  if (crc32(out) !== crc)
+  if (checksum(out) !== sum)
     throw new FormatError(format, "the checksum of the decompressed data does not match: the file is damaged");
   return out;
 }

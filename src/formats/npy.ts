@@ -58,8 +58,8 @@ function readDict(text: string): { descr: string; fortran: boolean; shape: numbe
   return { descr: descr.slice(1, -1), fortran: order === "True", shape: dims };
 }
 
-/** Row-major copy of column-major data. */
-function rowMajor<T extends NamedArray["data"]>(data: T, shape: readonly number[]): T {
+/** Row-major copy of column-major data of a row-major `shape`. */
+export function rowMajor<T extends NamedArray["data"]>(data: T, shape: readonly number[]): T {
   const out = data.slice() as T;
   const strides: number[] = [];
   let stride = 1;

@@ -76,6 +76,17 @@ describe("safetensors", () => {
     expect([...back.tensors["b"]!.data]).toEqual([1, 1, 1, 1 + 2 ** -6]);
   });
 
+  it("widens long half arrays (by table) as short ones", () => {
+    const data = Float32Array.from({ length: 70_000 }, (_, i) => (i - 35_000) / 64);
+    for (const dtype of ["f16", "bf16"] as const) {
+      const read = (values: Float32Array) =>
+        readSafetensors(writeSafetensors({ tensors: { a: { dtype, shape: [values.length], data: values } }, metadata: {} }))
+          .tensors["a"]!.data;
+      expect(read(data).subarray(0, 500)).toEqual(read(data.subarray(0, 500)));
+      expect(read(data).subarray(-500)).toEqual(read(data.subarray(-500)));
+    }
+  });
+
   it("round-trips any names (__proto__ and digits too), in a fixed order of bytes", () => {
     const name = fc.oneof(fc.constantFrom("__proto__", "0", "constructor", "λ"), fc.string());
     fc.assert(

@@ -69,12 +69,20 @@ function forEachGap({ rowPtr, columns }: Structure, see: (gap: number) => void):
   }
 }
 
-/** Number of codes that the gaps take at each width: index `bits`, 0 unused. */
+/** Number of codes that the gaps take at each width: index `bits`, 0 unused. From a histogram, so that the 16 widths cost little. */
 function gapCodes(structure: Structure): Float64Array {
-  const codes = new Float64Array(17);
+  const short = new Float64Array(4096);
+  const long: number[] = [];
   forEachGap(structure, (gap) => {
-    for (let bits = 1; bits <= 16; bits++) codes[bits]! += 1 + Math.floor(gap / (2 ** bits - 1));
+    if (gap < short.length) short[gap]!++;
+    else long.push(gap);
   });
+  const codes = new Float64Array(17);
+  for (let bits = 1; bits <= 16; bits++) {
+    const skip = 2 ** bits - 1;
+    for (let gap = 0; gap < short.length; gap++) codes[bits]! += short[gap]! * (1 + Math.floor(gap / skip));
+    for (const gap of long) codes[bits]! += 1 + Math.floor(gap / skip);
+  }
   return codes;
 }
 

@@ -34,8 +34,7 @@ for (const flavor of flavors) {
       const sums = b.doubles(2 * c);
       const ab = vector(b, 2 * c);
       const abc = vector(b, 3 * c);
-      const run = (name: string, params: Record<string, number>) =>
-        expect(b.differ(name, reference[name]!, params)).toBe(null);
+      const run = (name: string, params: Record<string, number>) => expect(b.differ(name, reference[name]!, params)).toBe(null);
       run("bn_stats", { ...dims, x, xps, xrs, sums });
       for (const lo of [0, Number.NEGATIVE_INFINITY]) {
         run("bn_apply", { ...dims, x, xps, xrs, res: 0, rps, rrs, y, yps, yrs, ab, lo });
@@ -62,8 +61,7 @@ for (const flavor of flavors) {
         const [mean, variance, inv] = [v(), vector(b, c, true), vector(b, c, true)];
         const count = 1 + b.rng.below(50);
         const eps = Math.fround(1e-5);
-        const run = (name: string, params: Record<string, number>) =>
-          expect(b.differ(name, reference[name]!, params)).toBe(null);
+        const run = (name: string, params: Record<string, number>) => expect(b.differ(name, reference[name]!, params)).toBe(null);
         const common = { c, groups, count, sums, gs, gamma };
         const ab = vector(b, 2 * c);
         run("bn_finish", { ...common, eps, beta, ab, mean, variance, inv });
@@ -87,6 +85,21 @@ for (const flavor of flavors) {
 }
 
 describe("batch normalisation, values", () => {
+  it("variance of data with mean 100 and deviation 1 is right within 1e-4", async () => {
+    const kernels = await loadKernels({ flavor: "plain", pages: 8 });
+    const b = bench(kernels, 11);
+    const n = 20000;
+    const x = b.floats(n, () => 100 + b.rng.normal());
+    const [sums, ab, mean, variance, inv] = [b.doubles(2), b.floats(2), b.floats(1), b.floats(1), b.floats(1)];
+    kernels.exports.bn_stats(1, 1, n / 4, 0, x, 0, 0, sums);
+    kernels.exports.bn_finish(1, 1, n, 0, sums, 0, 0, 0, ab, mean, variance, inv);
+    const data = Array.from(b.views.f32.subarray(x / 4, x / 4 + n));
+    const m = data.reduce((s, v) => s + v, 0) / n;
+    const exact = data.reduce((s, v) => s + (v - m) ** 2, 0) / n;
+    expect(Math.abs(b.views.f32[mean / 4]! - m)).toBeLessThan(1e-5);
+    expect(Math.abs(b.views.f32[variance / 4]! / exact - 1)).toBeLessThan(1e-4);
+  });
+
   it("normalises to mean 0 and variance 1 and its gradient agrees with finite differences", async () => {
     const kernels = await loadKernels({ flavor: "plain", pages: 2 });
     const b = bench(kernels, 7);

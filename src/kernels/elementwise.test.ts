@@ -2,10 +2,30 @@ import { describe, expect, it } from "vitest";
 import { BINARY, type BinaryKind, UNARY, type UnaryKind } from "./kinds.js";
 import { hasRelaxedSimd, loadKernels } from "./loader.js";
 import { type Bench, bench, type Reference } from "./reference/differential.js";
-import * as all from "./reference/elementwise.js";
+import {
+  accumulate,
+  binary2d,
+  copy4,
+  f32_to_i32,
+  i32_to_f32,
+  u8_to_f32,
+  unary,
+  unary2d,
+  where2d,
+} from "./reference/elementwise.js";
 import * as maths from "./reference/maths.js";
 
-const { unaryFunctions: _one, binaryFunctions: _two, nameOf: _name, ...reference } = all;
+const reference: Record<string, Reference> = {
+  accumulate,
+  binary2d,
+  copy4,
+  f32_to_i32,
+  i32_to_f32,
+  u8_to_f32,
+  unary,
+  unary2d,
+  where2d,
+};
 const flavors = hasRelaxedSimd() ? (["plain", "relaxed"] as const) : (["plain"] as const);
 const f = Math.fround;
 
@@ -44,6 +64,15 @@ for (const flavor of flavors) {
         const [x, y] = [make(), make()];
         same(b, "binary2d", { outer, inner, kind: BINARY[kind], x, xs, xsplat, y, ys, ysplat, z: make(), zs });
         if (!xsplat && xs === zs) same(b, "binary2d", { outer, inner, kind: BINARY[kind], x, xs, xsplat, y, ys, ysplat, z: x, zs });
+      }
+    });
+
+    it("unary2d", () => {
+      for (let outer = 0; outer < 5; outer++) {
+        const b = bench(kernels, outer + 1);
+        const [inner, xs, ys] = [b.rng.below(20), 4 * (20 + b.rng.below(4)), 4 * (20 + b.rng.below(4))];
+        const [x, y] = [b.floats(120, messy(b)), b.floats(120)];
+        same(b, "unary2d", { outer, inner, kind: outer % 2 ? UNARY.tanh : UNARY.neg, x, xs, y, ys, a: 0, b: 0 });
       }
     });
 
@@ -150,6 +179,18 @@ describe("the polynomials against double precision, at most 4 units in the last 
     for (const x of [...spread(-20, 20), ...spread(-1e6, 1e6)]) {
       expect(Math.abs(maths.sine(x, 0) - Math.sin(x))).toBeLessThan(1.5e-7);
       expect(Math.abs(maths.sine(x, 1) - Math.cos(x))).toBeLessThan(1.5e-7);
+    }
+  });
+  it("gelu and silu within 3e-7 (1 + |x|), their slopes within 1e-6 (1 + |x|), of double precision", () => {
+    const tanhForm = (x: number) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
+    const silu = (x: number) => x / (1 + Math.exp(-x));
+    for (const x of spread(-12, 12)) {
+      const most = 1 + Math.abs(x);
+      const slope = (form: (x: number) => number) => (form(x + 1e-5) - form(x - 1e-5)) / 2e-5;
+      expect(Math.abs(maths.gelu(x) - tanhForm(x)) / most).toBeLessThan(3e-7);
+      expect(Math.abs(x * maths.sigmoid(x) - silu(x)) / most).toBeLessThan(3e-7);
+      expect(Math.abs(maths.geluSlope(x) - slope(tanhForm)) / most).toBeLessThan(1e-6);
+      expect(Math.abs(maths.siluSlope(x) - slope(silu)) / most).toBeLessThan(1e-6);
     }
   });
   it("pow at the edges is Math.pow", () => {

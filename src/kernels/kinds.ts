@@ -58,6 +58,14 @@ export const BINARY = {
   equal: 9,
   /** y > 0 ? x : 0, with x the incoming gradient and y the activation's output */
   reluGrad: 10,
+  /** x (1 - y^2), y = tanh's output */
+  tanhGrad: 11,
+  /** x y (1 - y), y = sigmoid's output */
+  sigmoidGrad: 12,
+  /** x gelu'(y), y = gelu's input */
+  geluGrad: 13,
+  /** x silu'(y), y = silu's input */
+  siluGrad: 14,
 } as const;
 
 /** Reductions along an axis. */

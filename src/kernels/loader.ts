@@ -58,8 +58,8 @@ const MOST_PAGES = 65536;
 
 /** A module with one function `f32x4.relaxed_madd`: valid exactly where relaxed SIMD is on. */
 const RELAXED_PROBE = new Uint8Array([
-  0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 8, 1, 0x60, 3, 0x7b, 0x7b, 0x7b, 1, 0x7b, 3, 2, 1, 0, 10, 13, 1, 11, 0, 0x20, 0, 0x20, 1, 0x20, 2, 0xfd,
-  0x85, 2, 0x0b,
+  0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 8, 1, 0x60, 3, 0x7b, 0x7b, 0x7b, 1, 0x7b, 3, 2, 1, 0, 10, 13, 1, 11, 0, 0x20, 0, 0x20, 1,
+  0x20, 2, 0xfd, 0x85, 2, 0x0b,
 ]);
 
 /** Whether this host runs relaxed SIMD. */
@@ -113,7 +113,9 @@ export function unshareMemory(bytes: Uint8Array): void {
     }
     break;
   }
-  throw new InputError("unshareMemory: expected a module that imports a shared memory, found none; rebuild with npm run build:kernels");
+  throw new InputError(
+    "unshareMemory: expected a module that imports a shared memory, found none; rebuild with npm run build:kernels",
+  );
 }
 
 const compiled = new Map<string, Promise<WebAssembly.Module>>();
@@ -131,7 +133,11 @@ function moduleFor(flavor: Flavor, shared: boolean): Promise<WebAssembly.Module>
 }
 
 /** Some hosts refuse to reserve 4 GiB: halve the maximum until granted. */
-function createMemory(initial: number, maximum: number | undefined, shared: boolean): { memory: WebAssembly.Memory; maximum: number } {
+function createMemory(
+  initial: number,
+  maximum: number | undefined,
+  shared: boolean,
+): { memory: WebAssembly.Memory; maximum: number } {
   for (let most = maximum ?? MOST_PAGES; ; most = Math.max(initial, Math.floor(most / 2))) {
     try {
       return { memory: new WebAssembly.Memory({ initial, maximum: most, shared }), maximum: most };
@@ -161,13 +167,18 @@ export async function loadKernels(options: LoadOptions = {}): Promise<Kernels> {
   requireInteger("loadKernels.pages", pages, 1, MOST_PAGES);
   if (maximumPages !== undefined) requireInteger("loadKernels.maximumPages", maximumPages, pages, MOST_PAGES);
   const relaxed = hasRelaxedSimd();
-  if (wanted === "relaxed" && !relaxed) throw new OptionError("loadKernels.flavor", "a flavour that this host runs (plain)", wanted);
+  if (wanted === "relaxed" && !relaxed)
+    throw new OptionError("loadKernels.flavor", "a flavour that this host runs (plain)", wanted);
   const flavor: Flavor = wanted === "auto" ? (relaxed ? "relaxed" : "plain") : wanted;
   const isShared = (memory: WebAssembly.Memory) =>
     typeof SharedArrayBuffer === "function" && (memory.buffer as unknown) instanceof SharedArrayBuffer;
   const shared = given ? isShared(given) : (options.shared ?? canShareMemory());
   if (shared && !given && !canShareMemory()) {
-    throw new OptionError("loadKernels.shared", "false: this host has no shared memory (a page must be cross-origin isolated)", shared);
+    throw new OptionError(
+      "loadKernels.shared",
+      "false: this host has no shared memory (a page must be cross-origin isolated)",
+      shared,
+    );
   }
   const made = given ? { memory: given, maximum: MOST_PAGES } : createMemory(pages, maximumPages, shared);
   const module = await moduleFor(flavor, shared);

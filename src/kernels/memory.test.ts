@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { createRng } from "../core/index.js";
 import { hasRelaxedSimd, loadKernels } from "./loader.js";
-import { ALIGNMENT, Arena, ARENA_START } from "./memory.js";
+import { ALIGNMENT, ARENA_START, Arena } from "./memory.js";
 import { callKernel } from "./plan-writer.js";
 
 const small = () => loadKernels({ flavor: "plain", shared: false, pages: 1, maximumPages: 4 });
@@ -38,13 +38,20 @@ describe("arena", () => {
     const a = arena.put(Float32Array.of(1, 2, 3));
     const b = arena.allocateZeroed(100000);
     expect([...kernels.views().f32.slice(a / 4, a / 4 + 3)]).toEqual([1, 2, 3]);
-    expect(kernels.views().u8.slice(b, b + 100000).every((x) => x === 0)).toBe(true);
+    expect(
+      kernels
+        .views()
+        .u8.slice(b, b + 100000)
+        .every((x) => x === 0),
+    ).toBe(true);
   });
 
   it("says what was asked and what is in use when memory is exhausted", async () => {
     const arena = new Arena(await small());
     arena.allocate(100000);
-    expect(() => arena.allocate(1048576, "the activations")).toThrow(/asked for 1.0 MiB for the activations, 0.1 MiB of at most 0.3 MiB/);
+    expect(() => arena.allocate(1048576, "the activations")).toThrow(
+      /asked for 1.0 MiB for the activations, 0.1 MiB of at most 0.3 MiB/,
+    );
     expect(() => arena.allocate(-1)).toThrow(/arena.allocate/);
     expect(() => arena.free(12)).toThrow(/live block/);
   });

@@ -93,7 +93,9 @@ export class Arena {
   free(at: number): void {
     const bytes = this.#blocks.get(at);
     if (bytes === undefined) {
-      throw new InputError(`arena.free: expected the address of a live block, got ${at}; free each block once, by the address allocate gave`);
+      throw new InputError(
+        `arena.free: expected the address of a live block, got ${at}; free each block once, by the address allocate gave`,
+      );
     }
     this.#blocks.delete(at);
     this.#used -= bytes;

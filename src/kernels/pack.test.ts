@@ -14,7 +14,11 @@ describe("pack", () => {
     const bench = new Bench(kernels, createRng(1));
     for (const o of [0, 4, 8]) {
       for (const k of [0, 1, 3, 4, 5, 9]) {
-        for (const [rs, cs] of [[k * 4 + 8, 4], [4, o * 4], [k * 8 + 4, 8]] as const) {
+        for (const [rs, cs] of [
+          [k * 4 + 8, 4],
+          [4, o * 4],
+          [k * 8 + 4, 8],
+        ] as const) {
           bench.reset();
           const args = { o, k, w: bench.floats((o * rs + k * cs) / 4 + 1), rs, cs, out: bench.room(o * k) };
           requireSameBits(runBoth(kernels, "pack4", pack4, args), JSON.stringify(args));
@@ -38,7 +42,13 @@ describe("pack", () => {
   it("nchw_to_n4 and n4_to_nchw equal their references for 1 to 4 images", () => {
     const bench = new Bench(kernels, createRng(3));
     for (const images of [1, 2, 3, 4]) {
-      for (const [c, h, w] of [[1, 1, 1], [2, 3, 4], [3, 2, 7], [1, 4, 9], [0, 2, 2]] as const) {
+      for (const [c, h, w] of [
+        [1, 1, 1],
+        [2, 3, 4],
+        [3, 2, 7],
+        [1, 4, 9],
+        [0, 2, 2],
+      ] as const) {
         bench.reset();
         const xc = (h * w + 1) * 4;
         const xn = (c * xc) / 4 + 3;

@@ -87,7 +87,11 @@ export function encode(kernel: KernelName, args: Readonly<Record<string, number>
  * @returns the plan's address, for `pool.run`, `profile` and `freePlan`
  * @throws InputError when memory is exhausted
  */
-export function writePlan(arena: Arena, phases: readonly Phase[], placed?: (instruction: Instruction, address: number) => void): number {
+export function writePlan(
+  arena: Arena,
+  phases: readonly Phase[],
+  placed?: (instruction: Instruction, address: number) => void,
+): number {
   const header = 1 + phases.length * 2;
   const tables = phases.reduce((sum, phase) => sum + phase.parts.length + 1, 0);
   let code = 0;

@@ -133,8 +133,8 @@ describe("kernels along an axis, values", async () => {
       runs[name]!();
       const at = read(x);
       form(at).forEach((v, i) => {
-      expect(read(y)[i]).toBeCloseTo(v, 5);
-    });
+        expect(read(y)[i]).toBeCloseTo(v, 5);
+      });
       for (let i = 0; i < n; i++) {
         const loss = (h: number) => form(at.with(i, at[i]! + h)).reduce((s, v, k) => s + v * read(dy)[k]!, 0);
         expect(read(dx)[i], `${name} ${i}`).toBeCloseTo((loss(1e-5) - loss(-1e-5)) / 2e-5, 4);

@@ -1,10 +1,10 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { createRng } from "../core/index.js";
-import { hasRelaxedSimd, type KernelName, type Kernels } from "./loader.js";
+import type { KernelName, Kernels } from "./loader.js";
 import { callKernel } from "./plan-writer.js";
-import { type SpgemvArgs, type SpmmArgs, spgemv, spmm } from "./reference/spmm.js";
-import { SPMM_TILES } from "./templates/spmm.js";
-import { Bench, largestDifference, requireSameBits, runBoth, testKernels } from "./testing.js";
+import { type SpgemvArgs, type SpmmArgs, spgemv, spmm, walkingSpmm } from "./reference/spmm.js";
+import { SPMM_TILES, WALKING_TILES } from "./templates/spmm.js";
+import { AGREES, Bench, compare, FLAVORS, testKernels } from "./testing.js";
 
 let kernels: Kernels;
 beforeAll(async () => {
@@ -45,19 +45,6 @@ function spmmCase(bench: Bench, R: number, n: number, nb: number): SpmmArgs {
 }
 
 describe("spmm", () => {
-  for (const [R, P] of SPMM_TILES) {
-    const name = `sp${R}_${P}` as KernelName;
-    it(`${name} equals its reference bit for bit, writes nothing else, reads nothing past a strip`, () => {
-      const bench = new Bench(kernels, createRng(R * 100 + P));
-      for (const n of STRIPS) {
-        for (const nb of [0, 1, 2, 5]) {
-          const args = spmmCase(bench, R, n, nb);
-          requireSameBits(runBoth(kernels, name, spmm(R), args), `${name} ${JSON.stringify(args)}`);
-        }
-      }
-    });
-  }
-
   it("a sum split over input parts (acc = 1) gives the same bits as one call", () => {
     const bench = new Bench(kernels, createRng(5));
     const [n, entries] = [30, 12];
@@ -84,11 +71,44 @@ describe("spmm", () => {
     callKernel(kernels, "sp1_16", args);
     expect([...kernels.views().f32.slice(y / 4, y / 4 + 4)]).toEqual([Number.NaN, 0, 0.25, 1]);
   });
+});
+
+describe.each(FLAVORS)("%s spmm", (flavor) => {
+  for (const [R, P] of SPMM_TILES) {
+    const name = `sp${R}_${P}` as KernelName;
+    it(`${name} ${AGREES[flavor]}, writes nothing else, reads nothing past a strip`, async () => {
+      const bench = new Bench(await testKernels(flavor), createRng(R * 100 + P));
+      for (const n of STRIPS) {
+        for (const nb of [0, 1, 2, 5]) {
+          compare(bench.kernels, name, spmm(R), spmmCase(bench, R, n, nb));
+        }
+      }
+    });
+  }
+
+  for (const P of WALKING_TILES) {
+    const name = `sp1d_${P}` as KernelName;
+    it(`${name} ${AGREES[flavor]}`, async () => {
+      const bench = new Bench(await testKernels(flavor), createRng(P));
+      const { i32 } = bench.kernels.views();
+      for (const n of STRIPS) {
+        const args = { ...spmmCase(bench, 1, n, 4), shared: 0 };
+        const counts = i32.subarray(args.cnt / 4, args.cnt / 4 + 4);
+        const entries = counts.reduce((a, b) => a + b, 0);
+        // Offsets as sp1 takes them; an unshared case has one for each entry.
+        const offsets = Array.from({ length: entries }, () => (bench.rng.below(3) - 1) * n * 4);
+        const x = bench.floats(3 * n) + n * 4 + (offsets[0] ?? 0);
+        const idx = bench.ints(offsets.map((at, e) => (e + 1 < entries ? offsets[e + 1]! - at : 12345)));
+        const w = bench.floats(entries);
+        compare(bench.kernels, name, walkingSpmm, { ...args, x, idx, w });
+      }
+    });
+  }
 
   for (const R of [1, 2, 4]) {
     const name = `spgemv${R}` as KernelName;
-    it(`${name} equals its reference bit for bit`, () => {
-      const bench = new Bench(kernels, createRng(R));
+    it(`${name} ${AGREES[flavor]}`, async () => {
+      const bench = new Bench(await testKernels(flavor), createRng(R));
       const { rng } = bench;
       for (let round = 0; round < 60; round++) {
         bench.reset();
@@ -106,21 +126,8 @@ describe("spmm", () => {
           lo: rng.below(2) ? -0.5 : Number.NEGATIVE_INFINITY,
           hi: rng.below(2) ? 0.5 : Number.POSITIVE_INFINITY,
         };
-        requireSameBits(runBoth(kernels, name, spgemv(R), args), `${name} ${JSON.stringify(args)}`);
+        compare(bench.kernels, name, spgemv(R), args);
       }
     });
   }
-});
-
-describe.skipIf(!hasRelaxedSimd())("relaxed spmm", () => {
-  it("is within 1e-6 of the reference for sums of 9 products of numbers below 1", async () => {
-    const relaxed = await testKernels("relaxed");
-    const bench = new Bench(relaxed, createRng(9));
-    for (const [R, P] of SPMM_TILES) {
-      for (const n of STRIPS) {
-        const name = `sp${R}_${P}` as KernelName;
-        expect(largestDifference(runBoth(relaxed, name, spmm(R), spmmCase(bench, R, n, 3)))).toBeLessThan(1e-6);
-      }
-    }
-  });
 });

@@ -1,8 +1,9 @@
 /** For the kernels' tests: random operands in guarded memory, and a comparison of all of memory after kernel and reference. */
 import type { Rng } from "../core/index.js";
-import { type KernelName, type Kernels, loadKernels } from "./loader.js";
+import { hasRelaxedSimd, type KernelName, type Kernels, loadKernels } from "./loader.js";
 import { callKernel } from "./plan-writer.js";
 import type { Views } from "./reference/views.js";
+import type { Flavor } from "./templates/emit.js";
 
 /** Places operands one behind another, with NaN between them: a read past an operand's end shows in the result. */
 export class Bench {
@@ -47,7 +48,7 @@ export class Bench {
 }
 
 /** Kernels on a small memory of their own. */
-export function testKernels(flavor: "plain" | "relaxed" = "plain", pages = 4): Promise<Kernels> {
+export function testKernels(flavor: Flavor = "plain", pages = 4): Promise<Kernels> {
   return loadKernels({ flavor, shared: false, pages, maximumPages: pages });
 }
 
@@ -93,3 +94,34 @@ export function largestDifference({ expected, actual }: { expected: Float32Array
   return worst;
 }
 
+/** The flavours that this host runs. */
+export const FLAVORS: readonly Flavor[] = hasRelaxedSimd() ? ["plain", "relaxed"] : ["plain"];
+
+/** What `compare` asserts, for test names. */
+export const AGREES: Readonly<Record<Flavor, string>> = {
+  plain: "equals its reference bit for bit",
+  relaxed: "is within 5e-6 of its reference, relative to the largest value (or 1)",
+};
+
+/**
+ * Runs kernel and reference on the same memory and compares all of it.
+ * @throws Error unless they agree as AGREES says for the kernels' flavour
+ */
+export function compare<A extends object>(
+  kernels: Kernels,
+  name: KernelName,
+  reference: (views: Views, args: A) => void,
+  args: A,
+  scratch?: { at: number; bytes: number },
+): void {
+  const both = runBoth(kernels, name, reference, args, scratch);
+  const what = `${name} ${JSON.stringify(args)}`;
+  if (kernels.flavor === "plain") {
+    requireSameBits(both, what);
+    return;
+  }
+  let largest = 1;
+  for (const value of both.expected) if (Math.abs(value) > largest) largest = Math.abs(value);
+  const worst = largestDifference(both);
+  if (!(worst <= 5e-6 * largest)) throw new Error(`${what}: differs by ${worst}, largest value ${largest}`);
+}

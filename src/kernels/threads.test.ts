@@ -27,7 +27,16 @@ function chain(arena: Arena, phases: number, parts: number, n: number): { plan: 
   const list: Phase[] = Array.from({ length: phases }, (_, k) => ({
     parts: Array.from({ length: parts }, (_, p) => {
       const from = ((p + 1) % parts) * size * 4;
-      const args = { nb: 1, cnt: count, idx: zero, w: one, bias: one, x: buffers[k]! + from, y: buffers[k + 1]! + p * size * 4, n: size };
+      const args = {
+        nb: 1,
+        cnt: count,
+        idx: zero,
+        w: one,
+        bias: one,
+        x: buffers[k]! + from,
+        y: buffers[k + 1]! + p * size * 4,
+        n: size,
+      };
       return [encode("sp1_16", { ...args, ys: 0, acc: 0, shared: 0, lo: -1e30, hi: 1e30 })];
     }),
   }));
@@ -35,7 +44,12 @@ function chain(arena: Arena, phases: number, parts: number, n: number): { plan: 
 }
 
 describe("pool", () => {
-  for (const [threads, shared] of [[1, true], [1, false], [2, true], [3, true]] as const) {
+  for (const [threads, shared] of [
+    [1, true],
+    [1, false],
+    [2, true],
+    [3, true],
+  ] as const) {
     it(`${threads} threads on ${shared ? "shared" : "plain"} memory run phases in order`, async () => {
       const { kernels, arena, pool } = await setup(threads, shared);
       expect(pool.threads).toBe(threads);

@@ -30,7 +30,7 @@ export type SpawnWorker = (source: string, said: (message: WorkerMessage) => voi
 
 /** A set of threads over one memory: this one and `threads - 1` workers. */
 export interface Pool {
-  /** Threads in use: fewer than asked for where memory cannot be shared. */
+  /** Threads in use: 1 where memory is not shared or this thread may not block (a browser's main thread). */
   readonly threads: number;
   /**
    * Runs a plan to its end.
@@ -54,6 +54,15 @@ export interface PoolOptions {
 
 const WORDS = { ticket: 0, arrived: 1, generation: 2, stop: 7, lost: 8 } as const;
 
+/** Whether this thread may sleep on shared memory: a browser's main thread may not, so run the engine in a worker there. */
+export function canBlock(): boolean {
+  try {
+    return Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 1, 0) === "not-equal";
+  } catch {
+    return false;
+  }
+}
+
 /** Memories that have a pool: the control block is one per memory. */
 const inUse = new WeakSet<WebAssembly.Memory>();
 
@@ -74,14 +83,15 @@ const browserWorkers: SpawnWorker = (source, said, died) => {
 /**
  * Starts a pool.
  *
- * @param kernels the module; without shared memory the pool has one thread
+ * @param kernels the module; without shared memory, and on a browser's main thread, the pool has one thread
  * @param threads threads wanted, at least 1, this one included. 1 starts no worker
  * @throws OptionError when threads is no integer in [1, 256]; InputError when a worker does not start, or the memory has a pool already
  */
 export async function createPool(kernels: Kernels, threads: number, options: PoolOptions = {}): Promise<Pool> {
   requireInteger("createPool.threads", threads, 1, 256);
-  const count = kernels.shared ? threads : 1;
-  if (inUse.has(kernels.memory)) throw new InputError("createPool: expected a memory without a pool; close the pool that it has first");
+  const count = kernels.shared && canBlock() ? threads : 1;
+  if (inUse.has(kernels.memory))
+    throw new InputError("createPool: expected a memory without a pool; close the pool that it has first");
   const control = new Int32Array(kernels.memory.buffer, CONTROL, 16);
   const workers: WorkerHandle[] = [];
   let state: "open" | "closed" | "lost" = "open";
@@ -129,11 +139,15 @@ export async function createPool(kernels: Kernels, threads: number, options: Poo
         lost = kernels.exports.run(count, plan, scratchBase, scratchBytes);
       } catch (cause) {
         if (count > 1) lose("the plan trapped");
-        throw new InputError(`pool.run: the plan at ${plan} trapped: it holds a wrong address or instruction, or was freed`, { cause });
+        throw new InputError(`pool.run: the plan at ${plan} trapped: it holds a wrong address or instruction, or was freed`, {
+          cause,
+        });
       }
       if (lost) {
         lose("a worker did not reach the end of a phase");
-        throw new InputError(`pool.run: a thread of ${count} was lost while a plan ran; its results are undefined; make a new pool`);
+        throw new InputError(
+          `pool.run: a thread of ${count} was lost while a plan ran; its results are undefined; make a new pool`,
+        );
       }
     },
     close() {
@@ -158,14 +172,18 @@ async function startWorkers(
   const start = (tid: number) =>
     new Promise<void>((resolve, reject) => {
       const fail = (why: string) => {
-        reject(new InputError(`createPool: worker ${tid} of ${count - 1} did not start: ${why}; use threads: 1 to run without workers`));
+        reject(
+          new InputError(`createPool: worker ${tid} of ${count - 1} did not start: ${why}; use threads: 1 to run without workers`),
+        );
         lose(`worker ${tid}: ${why}`);
       };
       const timer = setTimeout(() => fail(`no answer in ${timeout} ms`), timeout);
-      const settle = <T>(then: (value: T) => void) => (value: T) => {
-        clearTimeout(timer);
-        then(value);
-      };
+      const settle =
+        <T>(then: (value: T) => void) =>
+        (value: T) => {
+          clearTimeout(timer);
+          then(value);
+        };
       const worker = spawn(
         WORKER_SOURCE,
         settle((message) => ("ready" in message ? resolve() : fail(message.failed))),

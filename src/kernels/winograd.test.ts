@@ -1,26 +1,20 @@
-import { beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { createRng } from "../core/index.js";
-import type { Kernels } from "./loader.js";
 import { callKernel } from "./plan-writer.js";
 import { w4_dweights, w4_dy, w4_in, w4_out, w4_weights, wdots, wgemm } from "./reference/winograd.js";
 import { WINOGRAD_SCRATCH } from "./templates/winograd.js";
-import { Bench, requireSameBits, runBoth, testKernels } from "./testing.js";
+import { AGREES, Bench, compare, FLAVORS, testKernels } from "./testing.js";
 
 const PAGES = 16;
-let kernels: Kernels;
-let scratch: { at: number; bytes: number };
-beforeAll(async () => {
-  kernels = await testKernels("plain", PAGES);
-  scratch = { at: PAGES * 65536 - WINOGRAD_SCRATCH, bytes: WINOGRAD_SCRATCH };
-});
+const scratch = { at: PAGES * 65536 - WINOGRAD_SCRATCH, bytes: WINOGRAD_SCRATCH };
 
 const SHAPES = [
   [1, 4, 4], [2, 8, 4], [3, 5, 7], [2, 7, 9], [1, 1, 1], [2, 3, 8],
 ] as const; // biome-ignore format: a table
 
-describe("winograd", () => {
-  it("the transforms equal their references bit for bit, for tiles that overhang the plane too", () => {
-    const bench = new Bench(kernels, createRng(1));
+describe.each(FLAVORS)("%s winograd", (flavor) => {
+  it(`each transform ${AGREES[flavor]}, for tiles that overhang the plane too`, async () => {
+    const bench = new Bench(await testKernels(flavor, PAGES), createRng(1));
     for (const [c, h, w] of SHAPES) {
       for (const acc of [0, 1]) {
         bench.reset();
@@ -32,18 +26,23 @@ describe("winograd", () => {
         const shape = { c, ps, rs, h, w, th, tw, fs, ts };
         const x = bench.floats((c * ps) / 4);
         const v = bench.floats((36 * fs) / 4);
-        requireSameBits(runBoth(kernels, "w4_in", w4_in, { ...shape, x, v }, scratch), `w4_in ${JSON.stringify(shape)}`);
-        requireSameBits(runBoth(kernels, "w4_dy", w4_dy, { ...shape, x: x + rs + 16, v }, scratch), `w4_dy ${JSON.stringify(shape)}`);
+        compare(bench.kernels, "w4_in", w4_in, { ...shape, x, v }, scratch);
+        compare(bench.kernels, "w4_dy", w4_dy, { ...shape, x: x + rs + 16, v }, scratch);
         bench.reset();
         const out = { ...shape, y: bench.floats((c * ps) / 4) + rs + 16, m: bench.floats((36 * fs) / 4), acc };
-        requireSameBits(runBoth(kernels, "w4_out", w4_out, out, scratch), `w4_out ${JSON.stringify(out)}`);
+        compare(bench.kernels, "w4_out", w4_out, out, scratch);
       }
     }
   });
 
-  it("products, dots and weight transforms equal their references bit for bit", () => {
-    const bench = new Bench(kernels, createRng(2));
-    for (const [cob, cin, t] of [[1, 1, 1], [2, 3, 2], [1, 5, 7], [3, 4, 4]] as const) {
+  it(`each product and weight transform ${AGREES[flavor]}`, async () => {
+    const bench = new Bench(await testKernels(flavor, PAGES), createRng(2));
+    for (const [cob, cin, t] of [
+      [1, 1, 1],
+      [2, 3, 2],
+      [1, 5, 7],
+      [3, 4, 4],
+    ] as const) {
       bench.reset();
       const nf = 3;
       const ts = t * 16 + 16;
@@ -51,11 +50,11 @@ describe("winograd", () => {
       const u = bench.floats((nf * sizes.ufs) / 4);
       const v = bench.floats((nf * sizes.vfs) / 4);
       const m = bench.floats((nf * sizes.mfs) / 4);
-      requireSameBits(runBoth(kernels, "wgemm", wgemm, { nf, cob, cin, t, u, v, m, ts, ...sizes }), "wgemm");
+      compare(bench.kernels, "wgemm", wgemm, { nf, cob, cin, t, u, v, m, ts, ...sizes });
       for (const co of [cob * 4, cob * 4 - 1, cob * 4 - 2, cob * 4 - 3]) {
         for (const acc of [0, 1]) {
           const args = { nf, co, ci: cin, t, d: m, dfs: sizes.mfs, v, vfs: sizes.vfs, ts, du: u, ufs: sizes.ufs, acc };
-          requireSameBits(runBoth(kernels, "wdots", wdots, args), `wdots ${JSON.stringify(args)}`);
+          compare(bench.kernels, "wdots", wdots, args);
         }
       }
       for (const rot of [0, 1]) {
@@ -64,31 +63,33 @@ describe("winograd", () => {
         const [so, si] = rot ? [36, o * 36] : [i * 36, 36];
         const ufs = o * i * 4 + 64;
         const args = { o, i, w: bench.floats(o * i * 9), so, si, rot, u: bench.floats(9 * ufs), ufs };
-        requireSameBits(runBoth(kernels, "w4_weights", w4_weights, args), `w4_weights ${JSON.stringify(args)}`);
+        compare(bench.kernels, "w4_weights", w4_weights, args);
       }
       for (const n of [1, 2, 3, 4, 9]) {
         bench.reset();
         const ufs = n * 4 + 64;
         const args = { n, du: bench.floats(9 * ufs), ufs, g: bench.floats(n * 9), acc: t % 2 };
-        requireSameBits(runBoth(kernels, "w4_dweights", w4_dweights, args, scratch), `w4_dweights ${JSON.stringify(args)}`);
+        compare(bench.kernels, "w4_dweights", w4_dweights, args, scratch);
       }
     }
   });
 
-  it("forward is within 2e-5 and the weight gradient within 2e-4 of a direct convolution, for numbers below 1", () => {
-    const bench = new Bench(kernels, createRng(3));
+  it("forward is within 2e-5 and the weight gradient within 2e-4 of a direct convolution, for numbers below 1", async () => {
+    const bench = new Bench(await testKernels(flavor, PAGES), createRng(3));
     const [ci, co, h, w] = [3, 4, 7, 6];
     const rs = (w + 1) * 16;
     const ps = (h + 2) * rs + 16;
     const [th, tw] = [2, 2];
     const ts = th * tw * 16;
+    const { kernels } = bench;
     const { f32 } = kernels.views();
     const x = bench.room((ci * ps) / 4);
     f32.fill(0, x / 4, x / 4 + (ci * ps) / 4);
     const pixel = (plane: number, c: number, y: number, q: number, image: number) =>
       (plane + c * ps + (y + 1) * rs + (q + 1) * 16) / 4 + image;
     for (let c = 0; c < ci; c++)
-      for (let i = 0; i < h * w * 4; i++) f32[pixel(x, c, Math.floor(i / w / 4), Math.floor(i / 4) % w, i % 4)] = bench.rng.uniform() - 0.5;
+      for (let i = 0; i < h * w * 4; i++)
+        f32[pixel(x, c, Math.floor(i / w / 4), Math.floor(i / 4) % w, i % 4)] = bench.rng.uniform() - 0.5;
     const weight = bench.floats(co * ci * 9);
     const u = bench.room(36 * (co * ci + 16));
     const ufs = co * ci * 4 + 64;

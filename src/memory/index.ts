@@ -8,3 +8,4 @@ export * from "./sparsey/index.js";
 export { logBinomial, logBinomialPmf, logBinomialUpperTail, logFactorial, logHypergeometricPmf, logHypergeometricTail, logSumExp } from "./stable.js";
 export * from "./threshold.js";
 export * from "./union.js";
+export * from "./figures.js";

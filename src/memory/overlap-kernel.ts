@@ -12,7 +12,7 @@ export interface OverlapKernel {
 let compiled: WebAssembly.Module | undefined;
 
 /** Addresses below this one are left to the module. */
-export const FIRST_ADDRESS = 1024;
+export const FIRST_ADDRESS = 4096;
 
 /** A kernel over its own memory of at least `bytes` bytes, all zero. */
 export function createOverlapKernel(bytes: number): { readonly kernel: OverlapKernel; readonly memory: WebAssembly.Memory } {

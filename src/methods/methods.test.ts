@@ -1,7 +1,18 @@
 /** Contract of updaters, run over the registry on a regression with planted support. */
 import { describe, expect, it } from "vitest";
 import { createRng, InputError, mapTree, OptionError, sizeOf, tensor } from "../core/index.js";
-import { countKept, densityOf, isNested, keepCount, maskHash, minus, type Updater, validateCard } from "../sparsity/index.js";
+import {
+  countKept,
+  densityOf,
+  findBannedKeys,
+  findBannedTerms,
+  isNested,
+  keepCount,
+  maskHash,
+  minus,
+  type Updater,
+  validateCard,
+} from "../sparsity/index.js";
 import { plantedInfos, type Rule, trainPlanted } from "../sparsity/testing/planted.js";
 import { methods } from "./index.js";
 
@@ -40,6 +51,8 @@ describe.each(Object.keys(methods))("method %s", (name) => {
     expect(create(name).name).toBe(name);
     expect(create(name).card).toBe(card);
     expect(JSON.parse(JSON.stringify(schema))).toEqual(schema);
+    expect(findBannedKeys({ card, schema })).toEqual([]);
+    expect(findBannedTerms(JSON.stringify({ card, schema }))).toEqual([]);
     for (const spec of Object.values(schema)) expect(spec.doc.length).toBeGreaterThan(10);
     const defaults = Object.fromEntries(
       Object.entries(schema).flatMap(([key, spec]) => (spec.default === undefined ? [] : [[key, spec.default]])),

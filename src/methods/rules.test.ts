@@ -211,6 +211,14 @@ describe("set", () => {
     const others = [200, 300, 400, 500].map((step) => bits(updater.update({ ...input, step, params, rng: stream }).masks).join());
     expect(new Set(others).size).toBeGreaterThan(1);
   });
+  it("states counts without a dense mask: a 50,000 x 50,000 layer at 99.99 %", () => {
+    const infos: Record<string, ParamInfo> = {
+      w: { shape: [50_000, 50_000], prunable: true, kind: "linear" },
+      b: { shape: [50_000], prunable: false, kind: "bias" },
+    };
+    expect(set({ sparsity: 0.9999 }).counts!(infos)).toEqual({ w: 250_000 });
+    expect(staticRandom({ sparsity: 0.9999 }).counts!(infos)).toEqual({ w: 250_000 });
+  });
   it("rewires a compressed layer with the same count, and never needs it dense", () => {
     const csr = randomCsr(2000, 2000, 8000, createRng(1));
     const r = createRng(2);

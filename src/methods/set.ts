@@ -1,4 +1,4 @@
-import { mapTree } from "../core/index.js";
+import { mapTree, type Tree } from "../core/index.js";
 import {
   cadence,
   countsFor,
@@ -8,6 +8,7 @@ import {
   dropLeast,
   dropLeastPerSign,
   type MethodCard,
+  type ParamInfo,
   prunableOf,
   randomGrower,
   randomMasks,
@@ -90,16 +91,15 @@ export function set(options: SetOptions): Updater<undefined> {
   const read = readOptions<Required<Omit<SetOptions, "until">> & Pick<SetOptions, "until">>("set", setSchema, options);
   const { sparsity, every, until = Number.POSITIVE_INFINITY, dropFraction, distribution, exclude } = read;
   const drop = read.drop === "magnitude" ? dropLeast : dropLeastPerSign;
+  const counts = (infos: Tree<ParamInfo>) => countsFor(prunableOf("set", infos, exclude), distributions[distribution], sparsity);
   return {
     name: "set",
     card: setCard,
     needsGradients: false,
     maskedValues: "zero",
     targetSparsity: () => sparsity,
-    init({ infos, rng }) {
-      const prunable = prunableOf("set", infos, exclude);
-      return { masks: randomMasks(prunable, countsFor(prunable, distributions[distribution], sparsity), rng) };
-    },
+    init: ({ infos, rng }) => ({ masks: randomMasks(infos, counts(infos), rng) }),
+    counts,
     isDue: cadence({ every, until }),
     update({ step, params, masks, rng }) {
       const stream = rng.split(step);

@@ -1,10 +1,11 @@
-import { mapTree, sizeOf } from "../core/index.js";
+import { mapTree, sizeOf, type Tree } from "../core/index.js";
 import {
   bernoulliMask,
   countsFor,
   type DistributionName,
   distributions,
   type MethodCard,
+  type ParamInfo,
   prunableOf,
   randomMasks,
   type Updater,
@@ -72,6 +73,8 @@ export function staticRandom(options: StaticRandomOptions): Updater<undefined> {
     staticRandomSchema,
     options,
   );
+  const counts = (infos: Tree<ParamInfo>) =>
+    countsFor(prunableOf("static-random", infos, exclude), distributions[distribution], sparsity);
   return {
     name: "static-random",
     card: staticRandomCard,
@@ -79,15 +82,15 @@ export function staticRandom(options: StaticRandomOptions): Updater<undefined> {
     maskedValues: "zero",
     targetSparsity: () => sparsity,
     init({ infos, rng }) {
-      const prunable = prunableOf("static-random", infos, exclude);
-      const counts = countsFor(prunable, distributions[distribution], sparsity);
-      if (sampler === "exact") return { masks: randomMasks(prunable, counts, rng) };
+      if (sampler === "exact") return { masks: randomMasks(infos, counts(infos), rng) };
       return {
-        masks: mapTree(counts, (keep, path) =>
-          bernoulliMask(prunable[path]!.shape, keep / sizeOf(prunable[path]!.shape), rng.split(path)),
-        ),
+        masks: mapTree(counts(infos), (keep, path) => {
+          const { shape } = infos[path]!;
+          return bernoulliMask(shape, keep / sizeOf(shape), rng.split(path));
+        }),
       };
     },
+    counts,
     isDue: () => false,
     update: ({ masks }) => ({ masks, born: mapTree(masks, ({ shape, data }) => ({ shape, data: new Uint8Array(data.length) })) }),
   };

@@ -32,10 +32,16 @@ export interface AttentionOptions {
  *
  * Vaswani et al. 2017, eq. 1.
  */
-export function scaledDotProductAttention(q: ops.Value, k: ops.Value, v: ops.Value, { causal = false }: { causal?: boolean } = {}): ops.Value {
+export function scaledDotProductAttention(
+  q: ops.Value,
+  k: ops.Value,
+  v: ops.Value,
+  { causal = false }: { causal?: boolean } = {},
+): ops.Value {
   const [n, heads, t, d] = q.shape as [number, number, number, number];
   const [shared, s] = [k.shape[1]!, k.shape[2]!];
-  if (heads % shared !== 0) throw new InputError(`attention: expected query heads that divide by the ${shared} key-value heads, got ${heads}`);
+  if (heads % shared !== 0)
+    throw new InputError(`attention: expected query heads that divide by the ${shared} key-value heads, got ${heads}`);
   const each = heads / shared;
   const scores = ops.mul(ops.matmul(ops.reshape(q, [n, shared, each * t, d]), k, { transposeB: true }), 1 / Math.sqrt(d));
   const byQuery = ops.reshape(scores, [n, shared * each, t, s]);
@@ -46,8 +52,19 @@ export function scaledDotProductAttention(q: ops.Value, k: ops.Value, v: ops.Val
 
 /** 1 where query i of t sees key j of s, else 0: [t, s]. */
 function causalMask(graph: ops.Value["graph"], t: number, s: number): ops.Value {
-  const last = ops.constant(graph, [t, 1], Array.from({ length: t }, (_, i) => s - t + i));
-  return ops.greaterEqual(last, ops.constant(graph, [1, s], Array.from({ length: s }, (_, j) => j)));
+  const last = ops.constant(
+    graph,
+    [t, 1],
+    Array.from({ length: t }, (_, i) => s - t + i),
+  );
+  return ops.greaterEqual(
+    last,
+    ops.constant(
+      graph,
+      [1, s],
+      Array.from({ length: s }, (_, j) => j),
+    ),
+  );
 }
 
 /** [N, T, heads * d] -> [N, heads, T, d]. */
@@ -66,16 +83,26 @@ export function joinHeads(x: ops.Value): ops.Value {
  * Self-attention of x [N, T, size]. Params: q_proj, k_proj, v_proj, o_proj, each weight (and bias).
  * @throws OptionError, InputError when the sizes do not divide
  */
-export function attention(size: number, { heads, keyValueHeads = heads, causal = false, bias = true, init }: AttentionOptions): Module {
+export function attention(
+  size: number,
+  { heads, keyValueHeads = heads, causal = false, bias = true, init }: AttentionOptions,
+): Module {
   requireInteger("attention.heads", heads, 1);
   requireInteger("attention.keyValueHeads", keyValueHeads, 1);
   if (size % heads !== 0 || heads % keyValueHeads !== 0) {
-    throw new InputError(`attention: expected size to divide by heads, and heads by keyValueHeads, got size ${size}, heads ${heads}, keyValueHeads ${keyValueHeads}`);
+    throw new InputError(
+      `attention: expected size to divide by heads, and heads by keyValueHeads, got size ${size}, heads ${heads}, keyValueHeads ${keyValueHeads}`,
+    );
   }
   const shared = (size / heads) * keyValueHeads;
   const options = { bias, ...(init ? { init } : {}) };
   return compose(
-    { q_proj: linear(size, size, options), k_proj: linear(size, shared, options), v_proj: linear(size, shared, options), o_proj: linear(size, size, options) },
+    {
+      q_proj: linear(size, size, options),
+      k_proj: linear(size, shared, options),
+      v_proj: linear(size, shared, options),
+      o_proj: linear(size, size, options),
+    },
     (run, x) => {
       const q = splitHeads(run("q_proj", x), heads);
       const k = splitHeads(run("k_proj", x), keyValueHeads);

@@ -5,7 +5,12 @@ import { fansOf, type Initialiser, normalWith, torchUniform, uniformWithin } fro
 import type { Module, ParamDef, ParamRole } from "./module.js";
 
 /** A prunable weight. */
-export const weightDef = (shape: readonly number[], role: ParamRole, init: Initialiser = torchUniform, prunable = true): ParamDef => ({
+export const weightDef = (
+  shape: readonly number[],
+  role: ParamRole,
+  init: Initialiser = torchUniform,
+  prunable = true,
+): ParamDef => ({
   shape,
   kind: "weight",
   role,
@@ -14,7 +19,12 @@ export const weightDef = (shape: readonly number[], role: ParamRole, init: Initi
 });
 
 /** A bias, by default uniform within 1 / sqrt(fan in) as in PyTorch. */
-export const biasDef = (n: number, role: ParamRole, fanIn: number, init: Initialiser = uniformWithin(1 / Math.sqrt(fanIn))): ParamDef => ({
+export const biasDef = (
+  n: number,
+  role: ParamRole,
+  fanIn: number,
+  init: Initialiser = uniformWithin(1 / Math.sqrt(fanIn)),
+): ParamDef => ({
   shape: [n],
   kind: "bias",
   role,
@@ -50,7 +60,12 @@ export interface Conv2dOptions extends LayerOptions, Omit<ops.ConvOptions, "bias
  * Convolution of x [N, inputs, H, W]. Params: weight [outputs, inputs/groups, kernel, kernel], bias [outputs].
  * @throws InputError when the channels do not divide into groups
  */
-export function conv2d(inputs: number, outputs: number, kernel: number | readonly [number, number], options: Conv2dOptions = {}): Module {
+export function conv2d(
+  inputs: number,
+  outputs: number,
+  kernel: number | readonly [number, number],
+  options: Conv2dOptions = {},
+): Module {
   const { bias = true, init, initBias, groups = 1, ...rest } = options;
   if (inputs % groups !== 0 || outputs % groups !== 0) {
     throw new InputError(`conv2d: expected channels that divide into ${groups} groups, got ${inputs} in and ${outputs} out`);

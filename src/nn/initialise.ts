@@ -26,7 +26,8 @@ function fanPerRow(shape: readonly number[], mode: FanMode, mask: Uint8Array | u
     return () => fan;
   }
   const n = sizeOf(shape);
-  if (mask.length !== n) throw new OptionError("initialiser mask", `${n} elements for a weight of shape [${shape.join(", ")}]`, mask.length);
+  if (mask.length !== n)
+    throw new OptionError("initialiser mask", `${n} elements for a weight of shape [${shape.join(", ")}]`, mask.length);
   const width = n / shape[0]!;
   let live = 0;
   const rows = new Float64Array(shape[0]!);
@@ -56,9 +57,11 @@ const flat = (rng: Rng): number => Math.sqrt(3) * (2 * rng.uniform() - 1);
 const normal = (rng: Rng): number => rng.normal();
 
 /** Standard deviation gain / sqrt(fan), normal; gain sqrt(2) suits ReLU. He et al. 2015, eq. 10. */
-export const kaimingNormal = ({ mode = "in", gain = Math.SQRT2 }: { mode?: FanMode; gain?: number } = {}): Initialiser => scaled(mode, gain, normal);
+export const kaimingNormal = ({ mode = "in", gain = Math.SQRT2 }: { mode?: FanMode; gain?: number } = {}): Initialiser =>
+  scaled(mode, gain, normal);
 /** Standard deviation gain / sqrt(fan), uniform: bound gain sqrt(3 / fan). He et al. 2015. */
-export const kaimingUniform = ({ mode = "in", gain = Math.SQRT2 }: { mode?: FanMode; gain?: number } = {}): Initialiser => scaled(mode, gain, flat);
+export const kaimingUniform = ({ mode = "in", gain = Math.SQRT2 }: { mode?: FanMode; gain?: number } = {}): Initialiser =>
+  scaled(mode, gain, flat);
 /** Variance 2 / (fan in + fan out), normal. Glorot and Bengio 2010. */
 export const xavierNormal = ({ gain = 1 }: { gain?: number } = {}): Initialiser => scaled("average", gain, normal);
 /** Variance 2 / (fan in + fan out), uniform. Glorot and Bengio 2010, eq. 16. */

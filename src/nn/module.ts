@@ -5,7 +5,7 @@ import type { ParamLayout, ParamSpec, Value } from "../program/index.js";
 /** What a param is for: weights are multiplied, statistics are carried along and never differentiated. */
 export type ParamKind = "weight" | "bias" | "norm" | "statistic";
 /** Where a param sits: methods and meters choose by it. */
-export type ParamRole = "linear" | "conv" | "depthwise" | "embedding" | "recurrent" | "attention" | "norm";
+export type ParamRole = "linear" | "conv" | "depthwise" | "embedding" | "recurrent" | "norm";
 
 /** One param of a module. */
 export interface ParamDef {
@@ -76,14 +76,23 @@ export function prefixed<T>(tree: Tree<T>, prefix: string): Tree<T> {
 }
 
 /** A context whose updates carry a prefix. */
-const below = (context: Context, prefix: string): Context => ({ ...context, update: (path, value) => context.update(`${prefix}.${path}`, value) });
+const below = (context: Context, prefix: string): Context => ({
+  ...context,
+  update: (path, value) => context.update(`${prefix}.${path}`, value),
+});
 
 /** Params of named children, by path: child name, dot, the child's own path. */
 export const paramsOf = (children: Readonly<Record<string, Module>>): Tree<ParamDef> =>
   Object.assign({}, ...Object.entries(children).map(([name, child]) => prefixed(child.params, name)));
 
 /** Applies a named child to x with the parent's values. */
-export const applyChild = (children: Readonly<Record<string, Module>>, name: string, p: Tree<Value>, x: Value, context: Context): Value => {
+export const applyChild = (
+  children: Readonly<Record<string, Module>>,
+  name: string,
+  p: Tree<Value>,
+  x: Value,
+  context: Context,
+): Value => {
   const child = children[name];
   if (!child) throw new InputError(`no child module "${name}"; children are ${Object.keys(children).join(", ")}`);
   return child.apply(within(p, name), x, below(context, name));
@@ -109,7 +118,10 @@ export const sequential = (children: Readonly<Record<string, Module>>): Module =
   compose(children, (run, x) => Object.keys(children).reduce((value, name) => run(name, value), x));
 
 /** A module without params. */
-export const lambda = (f: (x: Value, context: Context) => Value): Module => ({ params: {}, apply: (_, x, context) => f(x, context) });
+export const lambda = (f: (x: Value, context: Context) => Value): Module => ({
+  params: {},
+  apply: (_, x, context) => f(x, context),
+});
 
 /** First values of all params: each from its own stream, named by its path, so adding a layer changes no other. */
 export const initParams = (module: Module, rng: Rng, masks: Tree<{ readonly data: Uint8Array }> = {}): Tree<Tensor> =>
@@ -120,4 +132,5 @@ export const paramSpecs = (module: Module, layouts: Tree<ParamLayout> = {}): Tre
   mapTree(module.params, (def, path) => ({ shape: def.shape, ...(layouts[path] ? { layout: layouts[path] } : {}) }));
 
 /** Paths that an optimiser trains: all but statistics. */
-export const trainable = (module: Module): string[] => Object.keys(module.params).filter((path) => module.params[path]!.kind !== "statistic");
+export const trainable = (module: Module): string[] =>
+  Object.keys(module.params).filter((path) => module.params[path]!.kind !== "statistic");

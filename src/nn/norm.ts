@@ -41,7 +41,10 @@ export function batchNorm(channels: number, { eps = 1e-5, momentum = 0.1 }: Batc
       const [weight, bias, runningMean, runningVar] = [p["weight"]!, p["bias"]!, p["running_mean"]!, p["running_var"]!];
       if (!training) return ops.batchNormInference(x, weight, bias, runningMean, runningVar, eps);
       const count = sizeOf(x.shape) / channels;
-      if (count < 2) throw new InputError(`batchNorm: expected more than one element per channel in training, got x [${x.shape.join(", ")}]; use a larger batch`);
+      if (count < 2)
+        throw new InputError(
+          `batchNorm: expected more than one element per channel in training, got x [${x.shape.join(", ")}]; use a larger batch`,
+        );
       const { y, mean, variance } = ops.batchNorm(x, weight, bias, eps);
       const blend = (old: ops.Value, now: ops.Value, scale: number) => ops.add(ops.mul(old, 1 - momentum), ops.mul(now, scale));
       update("running_mean", blend(runningMean, mean, momentum));
@@ -68,7 +71,8 @@ export const rmsNorm = (size: number, { eps = 1e-6 }: { eps?: number } = {}): Mo
  * @throws InputError when the channels do not divide into groups
  */
 export function groupNorm(groups: number, channels: number, { eps = 1e-5 }: { eps?: number } = {}): Module {
-  if (channels % groups !== 0) throw new InputError(`groupNorm: expected channels that divide into ${groups} groups, got ${channels}`);
+  if (channels % groups !== 0)
+    throw new InputError(`groupNorm: expected channels that divide into ${groups} groups, got ${channels}`);
   return {
     params: { weight: vector(channels, 1), bias: vector(channels, 0) },
     apply(p, x) {

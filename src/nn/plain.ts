@@ -19,12 +19,7 @@ export const sigmoid: Module = lambda(ops.sigmoid);
 /** [N, ...] -> [N, product of the rest]. */
 export const flatten: Module = lambda((x) => ops.reshape(x, [x.shape[0]!, sizeOf(x.shape.slice(1))]));
 /** Mean over all positions: [N, C, ...] -> [N, C]. */
-export const globalAveragePool: Module = lambda((x) =>
-  ops.mean(
-    x,
-    x.shape.map((_, i) => i).slice(2),
-  ),
-);
+export const globalAveragePool: Module = lambda((x) => ops.mean(x, x.shape.map((_, i) => i).slice(2)));
 /** Greatest element of each window. */
 export const maxPool2d = (options: ops.PoolOptions): Module => lambda((x) => ops.maxPool2d(x, options));
 /** Mean of each window. */
@@ -39,7 +34,8 @@ export function dropout(rate: number): Module {
   requireNumber("dropout.rate", rate, 0, 1 - 2 ** -24);
   return lambda((x, { training, key, reserve }) => {
     if (!training || rate === 0) return x;
-    if (!key) throw new InputError("dropout: training needs a random key; give createContext an i32 [2] value as key, a new one per step");
+    if (!key)
+      throw new InputError("dropout: training needs a random key; give createContext an i32 [2] value as key, a new one per step");
     return ops.dropout(x, key, { rate, offset: reserve(sizeOf(x.shape)) });
   });
 }

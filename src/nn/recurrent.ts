@@ -22,7 +22,12 @@ export interface Cell {
 
 const columns = (x: Value, i: number, width: number): Value => ops.sliceAxis(x, 1, i * width, (i + 1) * width);
 
-function cellParams(inputs: number, hidden: number, gates: number, init: Initialiser = uniformWithin(1 / Math.sqrt(hidden))): Tree<ParamDef> {
+function cellParams(
+  inputs: number,
+  hidden: number,
+  gates: number,
+  init: Initialiser = uniformWithin(1 / Math.sqrt(hidden)),
+): Tree<ParamDef> {
   const rows = gates * hidden;
   return {
     weight_ih: weightDef([rows, inputs], "recurrent", init),

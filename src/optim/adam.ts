@@ -17,7 +17,11 @@ export interface AdamOptions {
   readonly decays?: (path: string) => boolean;
 }
 
-function moments(name: string, decoupled: boolean, { beta1 = 0.9, beta2 = 0.999, eps = 1e-8, decay = 0, decays = () => true }: AdamOptions): Optimizer {
+function moments(
+  name: string,
+  decoupled: boolean,
+  { beta1 = 0.9, beta2 = 0.999, eps = 1e-8, decay = 0, decays = () => true }: AdamOptions,
+): Optimizer {
   const below1 = 1 - Number.EPSILON;
   requireNumber(`${name}.beta1`, beta1, 0, below1);
   requireNumber(`${name}.beta2`, beta2, 0, below1);
@@ -35,7 +39,14 @@ function moments(name: string, decoupled: boolean, { beta1 = 0.9, beta2 = 0.999,
       const out: Record<string, Value> = {};
       for (const [path, w] of Object.entries(params)) {
         const [first, second] = [slotPath(path, "m"), slotPath(path, "v")];
-        const operands = { w, g: grads[path]!, m: slots[first]!, v: slots[second]!, lr: inputs["lr"]!, corrections: inputs["corrections"]! };
+        const operands = {
+          w,
+          g: grads[path]!,
+          m: slots[first]!,
+          v: slots[second]!,
+          lr: inputs["lr"]!,
+          corrections: inputs["corrections"]!,
+        };
         const next = adamStep(operands, { beta1, beta2, eps, decay: decays(path) ? decay : 0, decoupled });
         out[path] = next.w;
         out[first] = next.m;

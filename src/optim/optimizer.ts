@@ -1,6 +1,6 @@
 /** What an optimiser is: the slots that it keeps beside params, the numbers that it takes each step, and its step as operations. */
 import { filterTree, OptionError, type Tensor, type Tree, tensor } from "../core/index.js";
-import { type InputSpec, type ParamSpec, type Value } from "../program/index.js";
+import type { InputSpec, ParamSpec, Value } from "../program/index.js";
 
 /** What a step is given, by path. */
 export interface StepValues {

@@ -15,10 +15,14 @@ export const constantRate = (rate: number): RateSchedule => {
  * @param milestones steps from which one more factor applies, ascending
  * @throws InputError when milestones descend
  */
-export function stepRate(rate: number, { milestones, factor = 0.1 }: { milestones: readonly number[]; factor?: number }): RateSchedule {
+export function stepRate(
+  rate: number,
+  { milestones, factor = 0.1 }: { milestones: readonly number[]; factor?: number },
+): RateSchedule {
   requireNumber("stepRate.rate", rate, 0);
   requireNumber("stepRate.factor", factor, 0);
-  if (milestones.some((m, i) => i > 0 && m < milestones[i - 1]!)) throw new InputError(`stepRate.milestones: expected ascending steps, got [${milestones.join(", ")}]`);
+  if (milestones.some((m, i) => i > 0 && m < milestones[i - 1]!))
+    throw new InputError(`stepRate.milestones: expected ascending steps, got [${milestones.join(", ")}]`);
   return (step) => rate * factor ** milestones.filter((m) => step >= m).length;
 }
 

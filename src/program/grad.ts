@@ -16,7 +16,8 @@ import type { Program } from "./types.js";
  */
 export function gradients(of: Value, wrt: readonly Value[], seed?: Value): Value[] {
   const { graph } = of;
-  if (!seed && sizeOf(of.shape) !== 1) throw new InputError(`gradients: expected a scalar, got shape [${of.shape}]; reduce it first or pass a seed`);
+  if (!seed && sizeOf(of.shape) !== 1)
+    throw new InputError(`gradients: expected a scalar, got shape [${of.shape}]; reduce it first or pass a seed`);
   const reaches = new Uint8Array(graph.values.length);
   for (const value of wrt) reaches[value.id] = 1;
   const count = graph.operations.length;
@@ -31,7 +32,8 @@ export function gradients(of: Value, wrt: readonly Value[], seed?: Value): Value
     const flowing = operation.outputs.map((id) => grads[id]);
     if (!flowing.some((g) => g) || !operation.inputs.some((id) => reaches[id])) continue;
     const def = operationNamed(operation.op);
-    if (!def.gradient) throw new InputError(`gradients: the operation "${operation.op}" has no gradient; put stopGradient before it`);
+    if (!def.gradient)
+      throw new InputError(`gradients: the operation "${operation.op}" has no gradient; put stopGradient before it`);
     const needs = operation.inputs.map((id) => reaches[id] === 1);
     const back = def.gradient({
       inputs: operation.inputs.map((id) => graph.value(id)),

@@ -1,5 +1,5 @@
 /** A program under construction. Values are handles into it; operations append to it. */
-import { InputError, type AnyTensor } from "../core/index.js";
+import { type AnyTensor, InputError } from "../core/index.js";
 import type { Attrs, Operation, ValueType } from "./types.js";
 
 /** A value of a graph under construction: what traced functions compute with. */
@@ -56,7 +56,8 @@ export class Graph {
    */
   emit<A extends Attrs>(def: OpDef<A>, inputs: readonly Value[], attrs: A): Value[] {
     for (const input of inputs) {
-      if (input.graph !== this) throw new InputError(`${def.name}: an operand belongs to another trace; pass it as an input or a param`);
+      if (input.graph !== this)
+        throw new InputError(`${def.name}: an operand belongs to another trace; pass it as an input or a param`);
     }
     const types = def.type(
       inputs.map((v) => v.type),

@@ -27,7 +27,10 @@ const asDouble = (t: AnyTensor): AnyTensor =>
  * @returns outputs and the new values of updated params, by name
  * @throws InputError when an input or param is missing or has another dtype; ShapeError when it has another shape
  */
-export function interpret(program: Program, { params = {}, inputs = {}, masks = {}, double = false }: Run): { outputs: Tree<AnyTensor>; updates: Tree<AnyTensor> } {
+export function interpret(
+  program: Program,
+  { params = {}, inputs = {}, masks = {}, double = false }: Run,
+): { outputs: Tree<AnyTensor>; updates: Tree<AnyTensor> } {
   const held: AnyTensor[] = [];
   const keep = (id: number, value: AnyTensor): void => {
     const { pattern } = program.values[id]!;
@@ -37,8 +40,10 @@ export function interpret(program: Program, { params = {}, inputs = {}, masks = 
   const bind = (kind: string, name: string, id: number, given: AnyTensor | undefined): void => {
     if (!given) throw new InputError(`interpret: no tensor is given for the ${kind} "${name}"`);
     const type: ValueType = program.values[id]!;
-    if (given.dtype !== type.dtype) throw new InputError(`interpret: expected the ${kind} "${name}" to be ${type.dtype}, got ${given.dtype}`);
-    if (!sameShape(given.shape, type.shape)) throw new ShapeError(`interpret, ${kind} "${name}"`, { given: given.shape }, `[${type.shape.join(", ")}]`);
+    if (given.dtype !== type.dtype)
+      throw new InputError(`interpret: expected the ${kind} "${name}" to be ${type.dtype}, got ${given.dtype}`);
+    if (!sameShape(given.shape, type.shape))
+      throw new ShapeError(`interpret, ${kind} "${name}"`, { given: given.shape }, `[${type.shape.join(", ")}]`);
     keep(id, given);
   };
   for (const [name, id] of Object.entries(program.inputs)) bind("input", name, id, inputs[name]);
@@ -59,7 +64,8 @@ export function interpret(program: Program, { params = {}, inputs = {}, masks = 
 function masked(value: AnyTensor, pattern: string, masks: Tree<Mask>): AnyTensor {
   const mask = masks[pattern];
   if (!mask) return value;
-  if (!sameShape(mask.shape, value.shape)) throw new ShapeError(`interpret, mask "${pattern}"`, { mask: mask.shape, value: value.shape }, "equal shapes");
+  if (!sameShape(mask.shape, value.shape))
+    throw new ShapeError(`interpret, mask "${pattern}"`, { mask: mask.shape, value: value.shape }, "equal shapes");
   const data = value.data.slice();
   for (let i = 0; i < data.length; i++) if (!mask.data[i]) data[i] = 0;
   return { ...value, data } as AnyTensor;

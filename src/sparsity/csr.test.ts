@@ -3,8 +3,8 @@ import { describe, expect, it } from "vitest";
 import { createRng, InputError, OptionError, ShapeError, sizeOf } from "../core/index.js";
 import { checkCsr, csrOfMask, findEntry, gatherCsr, maskOfCsr, randomCsr, randomFreeCells } from "./csr.js";
 import { dropLeastPerSign } from "./drop.js";
-import { maskOf } from "./masks.js";
-import { replaceEntries, rewireRandom } from "./rewire.js";
+import { maskOf, randomMask } from "./masks.js";
+import { replaceEntries, rewireRandom, rewireToMask } from "./rewire.js";
 import { masks } from "./testing/arbitraries.js";
 
 const matrix = maskOf([2, 3], [1, 0, 1, 0, 1, 0]);
@@ -128,6 +128,25 @@ describe("rewiring", () => {
         for (const w of gone) expect(w).toBeLessThanOrEqual(least);
       }),
     );
+  });
+
+  it("carries a layer to a new mask as the dense arrays would", () => {
+    fc.assert(
+      fc.property(masks, fc.integer(), (mask, seed) => {
+        const rng = createRng(seed);
+        const dense = Float32Array.from(mask.data, (bit) => (bit ? 1 + rng.uniform() : 0));
+        const csr = csrOfMask(mask);
+        const target = randomMask(mask.shape, rng.below(mask.data.length + 1), rng);
+        const next = rewireToMask(csr, gatherCsr(csr, dense), target);
+        expect(maskOfCsr(next.csr, mask.shape)).toEqual(target);
+        expect(next.values).toEqual(gatherCsr(next.csr, dense));
+        expect([...next.born]).toEqual([...next.values].map((v) => (v === 0 ? 1 : 0)));
+        const before = gatherCsr(csr, dense);
+        expect([...next.from].map((from) => (from < 0 ? 0 : before[from]))).toEqual([...next.values]);
+      }),
+    );
+    expect(() => rewireToMask(csrOfMask(matrix), new Float32Array(3), maskOf([3, 2], [1, 0, 1, 0, 1, 0]))).toThrow(ShapeError);
+    expect(() => rewireToMask(csrOfMask(matrix), new Float32Array(2), matrix)).toThrow(ShapeError);
   });
 
   it("works when the layer is almost full or full, and per sign", () => {

@@ -1,8 +1,8 @@
 /** Topology updates on index arrays: drop-and-grow without any dense array. */
 import { InputError, type Rng, requireFraction, ShapeError } from "../core/index.js";
-import { randomFreeCells } from "./csr.js";
+import { csrOfMask, randomFreeCells } from "./csr.js";
 import { dropLeast } from "./drop.js";
-import type { CsrPattern, Dropper, Rewired } from "./types.js";
+import type { CsrPattern, Dropper, Mask, Rewired } from "./types.js";
 
 /**
  * Takes entries out and merges others in, in O(entries).
@@ -54,6 +54,37 @@ export function replaceEntries(csr: CsrPattern, values: Float32Array, dropped: I
     rowPtr[r + 1] = at;
   }
   return { csr: { rows: csr.rows, cols: csr.cols, rowPtr, columns }, values: next, from, born };
+}
+
+/**
+ * Carries a compressed layer over to a new mask, for methods that decide on dense masks (RigL).
+ *
+ * @param mask of the layer's weight; may keep another number than before
+ * @returns    entries in the order of the new pattern; `from` says where each came from
+ * @throws ShapeError
+ */
+export function rewireToMask(csr: CsrPattern, values: Float32Array, mask: Mask): Rewired {
+  const next = csrOfMask(mask);
+  if (next.rows !== csr.rows || next.cols !== csr.cols) {
+    throw new ShapeError("rewireToMask", { csr: [csr.rows, csr.cols], mask: mask.shape }, "the same matrix");
+  }
+  if (values.length !== csr.columns.length) {
+    throw new ShapeError("rewireToMask", { values: [values.length], columns: [csr.columns.length] }, "one value per entry");
+  }
+  const from = new Int32Array(next.columns.length);
+  const carried = new Float32Array(next.columns.length);
+  const born = new Uint8Array(next.columns.length);
+  for (let r = 0; r < next.rows; r++) {
+    let old = csr.rowPtr[r]!;
+    for (let e = next.rowPtr[r]!; e < next.rowPtr[r + 1]!; e++) {
+      while (old < csr.rowPtr[r + 1]! && csr.columns[old]! < next.columns[e]!) old++;
+      const stayed = old < csr.rowPtr[r + 1]! && csr.columns[old] === next.columns[e];
+      from[e] = stayed ? old : -1;
+      carried[e] = stayed ? values[old]! : 0;
+      born[e] = stayed ? 0 : 1;
+    }
+  }
+  return { csr: next, values: carried, from, born };
 }
 
 /**

@@ -179,6 +179,11 @@ export interface Updater<S = unknown> {
   /** Total: false for step 0, for negative and for fractional steps. */
   isDue(step: number): boolean;
   update(input: UpdateInput<S>): Updated<S>;
+  /**
+   * Kept weights of each masked tensor, for methods whose first positions are random: a layer kept compressed draws its own
+   * (`randomCsr`), with no dense mask.
+   */
+  counts?(infos: Tree<ParamInfo>): Tree<number>;
   /** Topology update on index arrays, for layers kept compressed. Only methods that need no dense gradient have it. */
   rewire?(input: RewireInput): Rewired;
   /** Parameters that the forward pass sees, where they are not simply params times mask (straight-through methods). */

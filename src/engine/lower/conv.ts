@@ -145,7 +145,6 @@ export function lowerConv(l: Lowering, operation: Operation): void {
       const input = tapPlanes(l, conv, x);
       const weight = topology && pattern !== undefined ? l.any(w) : l.rows(w);
       const output = l.allocate(value, planned) as PlacedPlanes;
-      const more = [...(epilogue.bias ? [whole(epilogue.bias)] : []), ...(epilogue.residual ? [local(epilogue.residual)] : [])];
       const plain = winograd || epilogue.residual !== undefined;
       const lo = plain ? Number.NEGATIVE_INFINITY : epilogue.lo;
       const hi = plain ? Number.POSITIVE_INFINITY : epilogue.hi;
@@ -169,7 +168,6 @@ export function lowerConv(l: Lowering, operation: Operation): void {
       });
       l.decide(operation, emit.kernel, emit.reason, param);
       if (epilogue.residual) finishPlanes(l, output, { ...epilogue }, undefined);
-      void more;
       return output;
     },
   });
@@ -209,8 +207,7 @@ function directForward(l: Lowering, conv: ConvShape, input: PlacedPlanes, weight
       domain: { key: "one", units: 1, parts: 1 },
       reads: [whole(weight)],
       writes: [{ buffer: packed, local: false }],
-      prepares: true,
-      emit: (call) => call("pack4", { o: blocks * 4, k, w: at(weight), rs: k * 4, cs: 4, out: packed.address }),
+        emit: (call) => call("pack4", { o: blocks * 4, k, w: at(weight), rs: k * 4, cs: 4, out: packed.address }),
     });
   }
   const n = strip(output.layout);
@@ -433,7 +430,6 @@ export function turn(l: Lowering, weight: Placed, order: Buffer, n: number | (()
     domain: ONE,
     reads: [whole(weight)],
     writes: [{ buffer: turned, local: false }],
-    prepares: true,
     emit: (call) => call("permute", { n, perm: order.address, x: at(weight), y: turned.address }),
   });
   return turned;

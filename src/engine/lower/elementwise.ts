@@ -30,12 +30,10 @@ function pieces(
     const { units } = l.domain(value, layout);
     const n = flatCount(l, value, layout);
     if (typeof n === "function") {
-      const size = () => Math.ceil(Math.ceil(n() / units) / 16) * 16;
       if (units === 1) each({ from: 0, outer: 1, inner: n, stride: 0 });
       else {
         // Cut by capacity, so that addresses stay when the number of live values changes.
         const { from, count } = l.range(l.bytes(value, layout) / 4, units, unit);
-        void size;
         each({ from: from * 4, outer: 1, inner: () => Math.max(0, Math.min(n() - from, count)), stride: 0 });
       }
       return;
@@ -88,10 +86,7 @@ export function lowerUnary(l: Lowering, operation: Operation): void {
     writes: [local(placed)],
     emit(call, { unit }) {
       pieces(l, x, from.layout, unit, ({ from: offset, outer, inner, stride }) => {
-        for (let o = 0; o < outer; o++) {
-          const skip = offset + o * stride;
-          call("unary", { n: inner, kind, x: at(from) + skip, y: at(placed) + skip, a, b });
-        }
+        call("unary2d", { outer, inner, kind, x: at(from) + offset, xs: stride, y: at(placed) + offset, ys: stride, a, b });
       });
     },
   });
@@ -355,9 +350,12 @@ export function lowerWhere(l: Lowering, operation: Operation): void {
 export function lowerConstant(l: Lowering, operation: Operation): void {
   const [y] = operation.outputs as [number];
   const { shape, dtype, pattern } = l.type(y);
-  const value = operation.attrs["value"] as number;
+  const value = operation.attrs["value"] as number | readonly number[];
+  if (pattern !== undefined && typeof value !== "number") throw new InputError(`engine: a constant of the pattern of "${pattern}" must be one number`);
   const n = pattern === undefined ? shape.reduce((a, b) => a * b, 1) : l.topologies[pattern]!.capacity;
-  const data = dtype === "i32" ? new Int32Array(n).fill(value) : new Float32Array(n).fill(value);
+  const data = dtype === "i32" ? new Int32Array(n) : new Float32Array(n);
+  if (typeof value === "number") data.fill(value);
+  else data.set(value);
   const buffer = l.constantBuffer(data, "constant");
   l.place(y, { buffer, offset: 0, layout: pattern === undefined ? { kind: "rows" } : { kind: "live", pattern }, clean: false });
 }

@@ -1,8 +1,8 @@
-/** Batch normalisation on planes or columns, layer and RMS normalisation along the last axis. */
-import { InputError } from "../../core/index.js";
+/** Batch normalisation on planes, columns or row-major images, layer and RMS normalisation along the last axis. */
+import { InputError, sizeOf } from "../../core/index.js";
 import type { Operation } from "../../program/index.js";
 import { type Columns, columnsOf, type Layout, type Planes, ROWS, rowVectors } from "../layout.js";
-import { at, local, type Lowering, ONE, type Placed, whole } from "../lowering.js";
+import { at, local, type Lowering, MOST_PARTS, ONE, type Placed, whole } from "../lowering.js";
 import type { Access, Buffer, Domain } from "../step.js";
 
 /** How the batch-norm kernels walk a value: groups of planes, one statistic per channel. */
@@ -42,7 +42,12 @@ function walkOf(l: Lowering, value: number): Walk {
     const n = shape[0]!;
     return { layout, domain: ONE, groups: 1, c: shape[1]!, h: 1, w4: n >> 2, tail: n & 3, plane: layout.stride, row: 0, count: n, address: (placed) => at(placed) };
   }
-  throw new InputError(`engine: batchNorm works on [N, C] and [N, C, H, W], got shape [${shape}]`);
+  if (shape.length < 2) throw new InputError(`engine: batchNorm works on [N, C, ...], got shape [${shape}]`);
+  // Row-major images: one group each.
+  const [n, c] = shape as [number, number];
+  const inner = sizeOf(shape.slice(2));
+  const domain = { key: `images:${n}`, units: n, parts: Math.min(MOST_PARTS, n) };
+  return { layout: ROWS, domain, groups: n, c, h: 1, w4: inner >> 2, tail: inner & 3, plane: inner * 4, row: 0, count: n * inner, address: (placed, unit) => at(placed) + unit * c * inner * 4 };
 }
 
 /** All of a value or its own slice, as the walk is cut. */
@@ -136,7 +141,6 @@ export function lowerBatchNormInference(l: Lowering, operation: Operation): void
     domain: ONE,
     reads: [g, b, m, v].map(whole),
     writes: [{ buffer: ab, local: false }],
-    prepares: true,
     emit: (call) => call("bn_fold", { c: walk.c, eps, gamma: at(g), beta: at(b), mean: at(m), variance: at(v), ab: ab.address }),
   });
   deferAffine(l, y, x, walk, ab);
@@ -215,7 +219,7 @@ export function lowerBatchNormGrad(l: Lowering, operation: Operation): void {
     emit: (call) =>
       call("bn_bwd_finish", { c, groups, count, sums: sums.address, gs: c * 16, gamma: at(g), mean: at(m), inv: inv.address, abc: abc.address, dgamma: at(dg), dbeta: at(db) }),
   });
-  if (l.consumers[dx]!.length === 0) return;
+  if (!l.needed(dx)) return;
   const result = l.allocate(dx, walk.layout, { value: dy, placed: grad });
   l.step({
     name: "batchNorm gradient",

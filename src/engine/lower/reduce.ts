@@ -44,7 +44,6 @@ export function lowerReduce(l: Lowering, operation: Operation): void {
   const dims = [...shape];
   const list = runs(axes);
   if (list.length === 0) list.push([0, -1]);
-  if (list.length > 1 && (operation.op === "sumSquares")) throw new InputError("engine: sumSquares over axes that are not neighbours; transpose first");
   list.reverse().forEach(([a, b], i) => {
     const outer = product(dims.slice(0, a));
     const axis = product(dims.slice(a, b + 1));
@@ -53,12 +52,14 @@ export function lowerReduce(l: Lowering, operation: Operation): void {
     const last = i === list.length - 1;
     const to: Placed = last ? l.allocate(y, ROWS) : { buffer: l.temporary(outer * inner * 4, "partial reduction"), offset: 0, layout: ROWS, clean: false };
     const source = from;
+    // Squares are taken once, by the first run.
+    const own = i > 0 && kind === REDUCE.sumSquares ? REDUCE.sum : kind;
     l.step({
       name: operation.op,
       domain: ONE,
       reads: [whole(source)],
       writes: [whole(to)],
-      emit: (call) => call("reduce", { outer, axis, inner, kind, x: at(source), so: axis * inner * 4, sa: inner * 4, y: at(to), yo: inner * 4 }),
+      emit: (call) => call("reduce", { outer, axis, inner, kind: own, x: at(source), so: axis * inner * 4, sa: inner * 4, y: at(to), yo: inner * 4 }),
     });
     from = to;
   });
@@ -95,7 +96,7 @@ function meanOverPixels(l: Lowering, from: Placed, y: number): void {
     emit(call, { unit }) {
       const own = pooled.address + unit * c * lanes * 4;
       const images = Math.min(lanes, n - unit * lanes);
-      call(lanes === 4 ? "gap_n4" : "gap_n1", { c, h, w, x: at(from) + unit * layout.group + layout.origin, ps: layout.plane, rs: layout.row, y: own });
+      call(lanes === 4 ? "gap_n4" : "gap_n1", { c, h, w, x: at(from) + unit * layout.group + layout.origin, xps: layout.plane, xrs: layout.row, y: own });
       call("transpose2d", { rows: c, cols: images, x: own, xs: lanes * 4, y: at(to) + unit * lanes * c * 4, ys: c * 4 });
     },
   });
@@ -120,7 +121,7 @@ function sumChannels(l: Lowering, from: Placed, y: number, op: "sum" | "mean"): 
     emit(call, { unit }) {
       const own = pooled.address + unit * c * lanes * 4;
       const images = Math.min(lanes, n - unit * lanes);
-      call(lanes === 4 ? "gap_n4" : "gap_n1", { c, h, w, x: at(from) + unit * layout.group + layout.origin, ps: layout.plane, rs: layout.row, y: own });
+      call(lanes === 4 ? "gap_n4" : "gap_n1", { c, h, w, x: at(from) + unit * layout.group + layout.origin, xps: layout.plane, xrs: layout.row, y: own });
       call("reduce", { outer: c, axis: images, inner: 1, kind: REDUCE.sum, x: own, so: lanes * 4, sa: 4, y: partial.address + unit * c * 4, yo: 4 });
     },
   });

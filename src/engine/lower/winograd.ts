@@ -61,7 +61,6 @@ function transformedWeights(l: Lowering, conv: ConvShape, weight: Placed, forwar
     domain: { key: `winograd weights:${blocks}`, units: parts, parts },
     reads: [whole(weight)],
     writes: [{ buffer: u, local: false }],
-    prepares: true,
     emit(call, { unit }) {
       const from = Math.floor((blocks * unit) / parts) * 4;
       const to = Math.floor((blocks * (unit + 1)) / parts) * 4;

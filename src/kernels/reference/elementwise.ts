@@ -50,6 +50,10 @@ export const binaryFunctions: Record<BinaryKind, (x: number, y: number) => numbe
   greaterEqual: (x, y) => (x >= y ? 1 : 0),
   equal: (x, y) => (x === y ? 1 : 0),
   reluGrad: (x, y) => (y > 0 ? x : 0),
+  tanhGrad: (x, y) => x * f(1 - f(y * y)),
+  sigmoidGrad: (x, y) => x * f(y * f(1 - y)),
+  geluGrad: (x, y) => x * maths.geluSlope(y),
+  siluGrad: (x, y) => x * maths.siluSlope(y),
 };
 
 /** The name of kind number `kind`. */
@@ -62,6 +66,10 @@ export function nameOf<K extends string>(kinds: Readonly<Record<K, number>>, kin
 export const unary: Reference = (v, p) => {
   const apply = unaryFunctions[nameOf(UNARY, p.kind!)];
   for (let i = 0; i < p.n!; i++) v.f32[p.y! / 4 + i] = apply(v.f32[p.x! / 4 + i]!, p.a!, p.b!);
+};
+
+export const unary2d: Reference = (v, p) => {
+  for (let o = 0; o < p.outer!; o++) unary(v, { ...p, n: p.inner!, x: p.x! + o * p.xs!, y: p.y! + o * p.ys! });
 };
 
 export const binary2d: Reference = (v, p) => {

@@ -58,7 +58,7 @@ export interface GemvArgs {
 /** y[i] = clamp(dot(A[i], x) (+ y[i]) (+ bias[i])). */
 export function gemv(v: Views, { m, k, a, lda, x, bias, y, acc, lo, hi }: GemvArgs): void {
   for (let i = 0; i < m; i++) {
-    let sum = laneDot(v, (a + i * lda) / 4, x / 4, k, 2);
+    let sum = laneDot(v, (a + i * lda) / 4, x / 4, k);
     if (acc) sum = fround(v.f32[y / 4 + i]! + sum);
     if (bias) sum = fround(sum + v.f32[bias / 4 + i]!);
     v.f32[y / 4 + i] = clampTo(sum, lo, hi);

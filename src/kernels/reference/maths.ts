@@ -82,6 +82,19 @@ export function gelu(x: number): number {
   return f(f(0.5 * x) * f(1 + tanh(inner)));
 }
 
+export function geluSlope(x: number): number {
+  const s = f(x * x);
+  const t = tanh(f(f(GELU_SCALE) * f(x + f(f(s * x) * f(GELU_CUBE)))));
+  const du = f(f(f(s * f(3 * GELU_CUBE)) + 1) * f(GELU_SCALE));
+  const far = f(f(x * f(1 - f(t * t))) * du);
+  return f(f(f(1 + t) + far) * 0.5);
+}
+
+export function siluSlope(x: number): number {
+  const s = sigmoid(x);
+  return f(s * f(f(x * f(1 - s)) + 1));
+}
+
 export const softplus = (x: number): number => f(Math.max(x, 0) + log1p(exp(-Math.abs(x))));
 
 /** Sine of x plus `ahead` quarter turns. */

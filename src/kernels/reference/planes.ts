@@ -63,9 +63,7 @@ const maxpool =
     const { v, x, y } = tensors(lanes, views, p);
     windows(lanes, p, (c, r, q, l, pixels) => {
       const values = pixels.map(([a, b]) => v[x(c, a, b, l)]!);
-      v[y(c, r, q, l)] = values.some(Number.isNaN)
-        ? Number.NaN
-        : values.reduce((m, t) => pmax(t, m), Number.NEGATIVE_INFINITY);
+      v[y(c, r, q, l)] = values.some(Number.isNaN) ? Number.NaN : values.reduce((m, t) => pmax(t, m), Number.NEGATIVE_INFINITY);
     });
   };
 

@@ -3,18 +3,10 @@ import type { Views } from "./views.js";
 
 const { fround } = Math;
 
-/**
- * Dot product of n floats at float positions a and b: lane p % 4 of set floor(p / 4) % sets; the last partial vector goes to set 0; sets are
- * added in order, then (l0 + l1) + (l2 + l3).
- */
-export function laneDot(v: Views, a: number, b: number, n: number, sets: 1 | 2): number {
-  const lanes = new Float32Array(8);
-  const whole = n - (n % 4);
-  for (let p = 0; p < n; p++) {
-    const lane = (p % 4) + (p < whole && Math.floor(p / 4) % sets ? 4 : 0);
-    lanes[lane] = lanes[lane]! + fround(v.f32[a + p]! * v.f32[b + p]!);
-  }
-  if (sets === 2) for (let l = 0; l < 4; l++) lanes[l] = lanes[l]! + lanes[l + 4]!;
+/** Dot product of n floats at float positions a and b: lane p % 4 in order of p, then (l0 + l1) + (l2 + l3). */
+export function laneDot(v: Views, a: number, b: number, n: number): number {
+  const lanes = new Float32Array(4);
+  for (let p = 0; p < n; p++) lanes[p % 4] = lanes[p % 4]! + fround(v.f32[a + p]! * v.f32[b + p]!);
   return fround(fround(lanes[0]! + lanes[1]!) + fround(lanes[2]! + lanes[3]!));
 }
 
@@ -33,12 +25,12 @@ export interface SddmmArgs {
 
 /** out[e*R + r] (+)= sum over p < n of dy[i*R + r][p] * x[idx[e] + p] for the entries e of block i. */
 export const sddmm =
-  (R: number, sets: 1 | 2) =>
+  (R: number) =>
   (v: Views, { m, cnt, idx, dy, ys, x, n, out, acc }: SddmmArgs): void => {
     for (let i = 0, e = 0; i < m; i++) {
       for (const end = e + v.i32[cnt / 4 + i]!; e < end; e++) {
         for (let r = 0; r < R; r++) {
-          const dot = laneDot(v, (dy + (i * R + r) * ys) / 4, (x + v.i32[idx / 4 + e]!) / 4, n, sets);
+          const dot = laneDot(v, (dy + (i * R + r) * ys) / 4, (x + v.i32[idx / 4 + e]!) / 4, n);
           const at = out / 4 + e * R + r;
           v.f32[at] = acc ? v.f32[at]! + dot : dot;
         }
@@ -64,7 +56,7 @@ export interface DotsArgs {
 export function dots(v: Views, { m, k, idx, dy, ys, x, n, out, ldo, acc }: DotsArgs): void {
   for (let o = 0; o < m; o++) {
     for (let q = 0; q < k; q++) {
-      const dot = laneDot(v, (dy + o * ys) / 4, (x + v.i32[idx / 4 + q]!) / 4, n, 1);
+      const dot = laneDot(v, (dy + o * ys) / 4, (x + v.i32[idx / 4 + q]!) / 4, n);
       const at = (out + o * ldo) / 4 + q;
       v.f32[at] = acc ? v.f32[at]! + dot : dot;
     }

@@ -135,7 +135,7 @@ export function wdots(v: Views, a: WdotsArgs): void {
   for (let f = 0; f < a.nf; f++) {
     for (let o = 0; o < a.co; o++) {
       for (let i = 0; i < a.ci; i++) {
-        const dot = laneDot(v, (a.d + f * a.dfs + o * a.ts) / 4, (a.v + f * a.vfs + i * a.ts) / 4, a.t * 4, 1);
+        const dot = laneDot(v, (a.d + f * a.dfs + o * a.ts) / 4, (a.v + f * a.vfs + i * a.ts) / 4, a.t * 4);
         const at = (a.du + f * a.ufs) / 4 + o * a.ci + i;
         v.f32[at] = a.acc ? v.f32[at]! + dot : dot;
       }

@@ -62,8 +62,18 @@ case ${UNARY.powScalar}: for (; n > 0; --n) { store<f32>(y, pow1(load<f32>(x), a
 default: unreachable(); }`,
 };
 
+/** The same on rows that lie apart. */
+const unary2d: KernelSource = {
+  name: "unary2d",
+  params: ["outer: i32", "inner: i32", "kind: i32", "x: usize", "xs: usize", "y: usize", "ys: usize", "a: f32", "b: f32"],
+  body: "for (let o: i32 = 0; o < outer; ++o) { unary(inner, kind, x, y, a, b); x += xs; y += ys; }",
+};
+
+/** Functions of vectors `p` and `q` that cost more than the memory that they touch. */
+const DEAR_PAIR = { geluGrad: "f32x4.mul(p, gelu_slope(q))", siluGrad: "f32x4.mul(p, silu_slope(q))" } as const;
+
 /** Functions of vectors `p` and `q`. */
-const PAIR: Record<Exclude<BinaryKind, "pow">, string> = {
+const PAIR: Record<Exclude<BinaryKind, "pow" | keyof typeof DEAR_PAIR>, string> = {
   add: "f32x4.add(p, q)",
   sub: "f32x4.sub(p, q)",
   mul: "f32x4.mul(p, q)",
@@ -74,6 +84,8 @@ const PAIR: Record<Exclude<BinaryKind, "pow">, string> = {
   greaterEqual: `v128.and(f32x4.ge(p, q), ${ONE})`,
   equal: `v128.and(f32x4.eq(p, q), ${ONE})`,
   reluGrad: `v128.and(p, f32x4.gt(q, ${ZERO}))`,
+  tanhGrad: `f32x4.mul(p, f32x4.sub(${ONE}, f32x4.mul(q, q)))`,
+  sigmoidGrad: `f32x4.mul(p, f32x4.mul(q, f32x4.sub(${ONE}, q)))`,
 };
 
 /** A row whose inputs may stand still: those read a splat from scratch memory and move by nothing, so one loop serves all. */
@@ -93,9 +105,12 @@ const row = (inputs: readonly string[], out: string, body: (at: Place) => string
    for (; left > 0; --left) { ${body(at(0, false))} ${move(4)} }`;
 };
 
+/** The start of a row: running pointers, the still ones at splats in scratch memory. */
+const ROW = `for (let o: i32 = 0; o < outer; ++o) { let pp = x, qp = y, zp = z;
+   if (xsplat) { still(scratch, x); pp = scratch; } if (ysplat) { still(scratch + 64, y); qp = scratch + 64; }`;
+
 const binaryRow = (kind: BinaryKind, body: (at: Place) => string): string =>
-  `case ${BINARY[kind]}: for (let o: i32 = 0; o < outer; ++o) { let pp = x, qp = y, zp = z;
-   if (xsplat) { still(scratch, x); pp = scratch; } if (ysplat) { still(scratch + 64, y); qp = scratch + 64; }
+  `case ${BINARY[kind]}: ${ROW}
    ${row(["pp", "qp"], "zp", body)}
    x += xs; y += ys; z += zs; } break;`;
 
@@ -109,6 +124,13 @@ const binary: KernelSource = {
  switch (kind) {
 ${(Object.keys(PAIR) as (keyof typeof PAIR)[])
   .map((kind) => binaryRow(kind, (at) => `const p = ${at.load("pp")}, q = ${at.load("qp")}; ${at.store("zp", PAIR[kind])}`))
+  .join("\n")}
+${(Object.keys(DEAR_PAIR) as (keyof typeof DEAR_PAIR)[])
+  .map(
+    (kind) => `case ${BINARY[kind]}: ${ROW}
+   for (let n = inner; n > 0; n -= 4) { const p = part(pp, n), q = part(qp, n); putPart(zp, ${DEAR_PAIR[kind]}, n); pp += ppm & 16; qp += qpm & 16; zp += 16; }
+   x += xs; y += ys; z += zs; } break;`,
+  )
   .join("\n")}
 case ${BINARY.pow}: for (let o: i32 = 0; o < outer; ++o) { let pp = x, qp = y, zp = z;
    for (let i: i32 = 0; i < inner; ++i) { store<f32>(zp, pow1(load<f32>(pp), load<f32>(qp))); pp += ppm & 4; qp += qpm & 4; zp += 4; }
@@ -225,6 +247,6 @@ ${INLINE}function still(at: usize, p: usize): void { const v = v128.load32_splat
       .map((u) => `v128.store(at, v, ${u * 16});`)
       .join(" ")} }
 ${transposed}`,
-    kernels: [unary, binary, where, accumulate, copy4, u8ToF32, f32ToI32, i32ToF32],
+    kernels: [unary, unary2d, binary, where, accumulate, copy4, u8ToF32, f32ToI32, i32ToF32],
   };
 }

@@ -4,8 +4,8 @@
  * from its bias, so neither the tile nor a split over m or n changes the bits, and a masked dense product equals the sparse one.
  */
 import { type Flavor, type KernelSource, madd, seq, type Template } from "./emit.js";
-import { each, sumLanes, transpose4 } from "./simd.js";
 import { products } from "./sddmm.js";
+import { each, sumLanes, transpose4 } from "./simd.js";
 
 /** Depth of a packed block: an 8-column panel of B (8 KB) stays in the first-level cache. */
 const KC = 256;
@@ -21,20 +21,33 @@ export const GEMM_SCRATCH = (KC * MC + KC * NC) * 4 + 1024;
 const DIRECT = 12;
 
 /** Register tiles [rows, columns]. */
-export const GEMM_TILES = [[5, 8], [4, 8], [6, 8]] as const;
+export const GEMM_TILES = [
+  [5, 8],
+  [4, 8],
+  [6, 8],
+] as const;
 
 /** The inner kernel: c = s + panel a times panel b; rows of s lie ss apart, rows of b bs apart. No branches: they would cost registers. */
 function inner(flavor: Flavor, MR: number, NR: number): string {
   const add = madd(flavor);
   const V = NR / 4;
-  const all = (f: (i: number, j: number) => string) => seq(MR).map((i) => seq(V).map((j) => f(i, j)).join(" ")).join("\n  ");
+  const all = (f: (i: number, j: number) => string) =>
+    seq(MR)
+      .map((i) =>
+        seq(V)
+          .map((j) => f(i, j))
+          .join(" "),
+      )
+      .join("\n  ");
   const row = (p: string, stride: string, i: number) => (i ? `${p} + ${stride} * ${i}` : p);
   return `
 function ug_${MR}x${NR}(k: i32, a: usize, b: usize, bs: usize, s: usize, ss: usize, c: usize, ldc: usize): void {
   ${all((i, j) => `let c${i}_${j} = v128.load(${row("s", "ss", i)}, ${j * 16});`)}
  for (; k > 0; --k) {
   ${each(V, (j) => `const b${j} = v128.load(b, ${j * 16});`)}
-  ${seq(MR).map((i) => `const a${i} = v128.load32_splat(a, ${i * 4}); ${each(V, (j) => add(`c${i}_${j}`, `a${i}`, `b${j}`))}`).join("\n  ")}
+  ${seq(MR)
+    .map((i) => `const a${i} = v128.load32_splat(a, ${i * 4}); ${each(V, (j) => add(`c${i}_${j}`, `a${i}`, `b${j}`))}`)
+    .join("\n  ")}
   a += ${MR * 4}; b += bs;
  }
   ${all((i, j) => `v128.store(${row("c", "ldc", i)}, c${i}_${j}, ${j * 16});`)}
@@ -143,25 +156,36 @@ const VECTOR_PARAMS = [
   "m: i32", "k: i32", "a: usize", "lda: usize", "x: usize", "bias: usize", "y: usize", "acc: i32", "lo: f32", "hi: f32",
 ] as const; // biome-ignore format: a table
 
-/** y[i] = clamp(dot(row i of A, x) (+ y[i]) (+ bias[i])), the dot in two sets of lanes; four rows at a time. */
-const gemv = (flavor: Flavor): KernelSource => ({
-  name: "gemv",
-  params: [...VECTOR_PARAMS],
-  body: `
- const whole = usize(k >> 2) * 16, rest = k & 3, p0 = x;
- const l = f32x4.splat(lo), h = f32x4.splat(hi);
- for (let i: i32 = 0; i < m; i += 4) {
-  const c = min(4, m - i);
-  const d0 = a, d1 = a + lda * usize(min(1, c - 1)), d2 = a + lda * usize(min(2, c - 1)), d3 = a + lda * usize(min(3, c - 1));
-  ${products(flavor, 4, 1, 2)}
-  ${sumLanes(["s0_0", "s1_0", "s2_0", "s3_0"], "v")}
-  let s = v;
-  if (acc) s = f32x4.add(c == 4 ? v128.load(y) : load_part(y, c), s);
-  if (bias) { s = f32x4.add(s, c == 4 ? v128.load(bias) : load_part(bias, c)); bias += 16; }
-  store_part(y, clamp4(s, l, h), c);
-  a += lda * 4; y += 16;
+/** y[i] = clamp(dot(row i of A, x) (+ y[i]) (+ bias[i])); six rows at a time, the last ones four, a row repeated where fewer are left. */
+const gemv = (flavor: Flavor): KernelSource => {
+  const finish = (v: number, count: string) => `{
+   let s = v${v}; const n = ${count};
+   if (acc) s = f32x4.add(n == 4 ? v128.load(y) : load_part(y, n), s);
+   if (bias) { s = f32x4.add(s, n == 4 ? v128.load(bias) : load_part(bias, n)); bias += usize(n) * 4; }
+   store_part(y, clamp4(s, f32x4.splat(limit_lo), f32x4.splat(limit_hi)), n); y += usize(n) * 4;
+  }`;
+  return {
+    name: "gemv",
+    params: [...VECTOR_PARAMS],
+    body: `
+ const whole = usize(k >> 2) * 16, rest = k & 3, p0 = x, none = f32x4.splat(0); set_limits(lo, hi);
+ for (; m >= 6; m -= 6) {
+  const d0 = a; ${each(5, (r) => `const d${r + 1} = d${r} + lda;`)}
+  ${products(flavor, 6, 1)}
+  ${sumLanes(["s0_0", "s1_0", "s2_0", "s3_0"], "v0")} ${sumLanes(["s4_0", "s5_0", "none", "none"], "v1")}
+  ${finish(0, "4")} ${finish(1, "2")}
+  a = d5 + lda;
+ }
+ while (m > 0) {
+  const c = min(4, m);
+  const d0 = a; ${each(3, (r) => `const d${r + 1} = ${r + 1} < c ? d${r} + lda : d${r};`)}
+  ${products(flavor, 4, 1)}
+  ${sumLanes(["s0_0", "s1_0", "s2_0", "s3_0"], "v0")}
+  ${finish(0, "c")}
+  a = d3 + lda; m -= c;
  }`,
-});
+  };
+};
 
 /** y[j] = clamp(init + sum over i in order of A[i][j] * x[i]), init = (y[j] if acc) + bias[j]; m rows, k columns; y is written m/4 times. */
 const gemvT = (flavor: Flavor): KernelSource => {

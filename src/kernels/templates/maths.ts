@@ -86,6 +86,17 @@ ${INLINE}function gelu4(x: v128): v128 {
  const inner = f32x4.mul(${splat(GELU_SCALE)}, f32x4.add(x, f32x4.mul(f32x4.mul(f32x4.mul(x, x), x), ${splat(GELU_CUBE)})));
  return f32x4.mul(f32x4.mul(${splat(0.5)}, x), f32x4.add(${splat(1)}, tanh4(inner)));
 }
+// 0.5 (1 + t) + 0.5 x (1 - t^2) s (1 + 3 c x^2) with t = tanh(s (x + c x^3))
+${INLINE}function gelu_slope(x: v128): v128 {
+ const s = f32x4.mul(x, x), t = tanh4(f32x4.mul(${splat(GELU_SCALE)}, f32x4.add(x, f32x4.mul(f32x4.mul(s, x), ${splat(GELU_CUBE)}))));
+ const du = f32x4.mul(f32x4.add(f32x4.mul(s, ${splat(3 * GELU_CUBE)}), ${splat(1)}), ${splat(GELU_SCALE)});
+ const far = f32x4.mul(f32x4.mul(x, f32x4.sub(${splat(1)}, f32x4.mul(t, t))), du);
+ return f32x4.mul(f32x4.add(f32x4.add(${splat(1)}, t), far), ${splat(0.5)});
+}
+// s (1 + x (1 - s)) with s = sigmoid(x)
+${INLINE}function silu_slope(x: v128): v128 { const s = sigmoid4(x);
+ return f32x4.mul(s, f32x4.add(f32x4.mul(x, f32x4.sub(${splat(1)}, s)), ${splat(1)}));
+}
 ${INLINE}function softplus4(x: v128): v128 { return f32x4.add(f32x4.max(x, ${splat(0)}), log1p4(exp4(f32x4.neg(${ABS})))); }
 // quadrant and remainder in double precision, so that the reduction holds to |x| about 2^30; then two polynomials
 ${INLINE}function turn2(x: v128): v128 { return f64x2.nearest(f64x2.mul(x, f64x2.splat(${2 / Math.PI}))); }

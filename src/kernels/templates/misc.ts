@@ -19,7 +19,11 @@ export function misc(flavor: Flavor): Template {
  for (let i: i32 = 0; i < n; ++i) {
   const p = usize(i & 1) * 32;
   ${each(columns, (j) => `const b${j} = v128.load(p, ${j * 16});`)}
-  ${seq(rows).map((r) => `const a${r} = v128.load32_splat(p, ${r * 4}); ${each(columns, (j) => add(`z${r * columns + j}`, `a${r}`, `b${j}`))}`).join("\n  ")}
+  ${seq(rows)
+    .map(
+      (r) => `const a${r} = v128.load32_splat(p, ${r * 4}); ${each(columns, (j) => add(`z${r * columns + j}`, `a${r}`, `b${j}`))}`,
+    )
+    .join("\n  ")}
  }
  let r = z0; ${each(PEAK_CHAINS - 1, (i) => `r = f32x4.add(r, z${i + 1});`)}
  v128.store(out, r);`,

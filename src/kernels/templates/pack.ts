@@ -1,5 +1,5 @@
 /** Changes of layout: blocks of four, planes of four images, transposes. Pure moves: the bits stay. */
-import { type Template } from "./emit.js";
+import type { Template } from "./emit.js";
 import { each, transpose4 } from "./simd.js";
 
 export function packs(): Template {
@@ -23,7 +23,18 @@ export function packs(): Template {
       {
         // lanes 0..images-1 of each pixel from the images' planes; missing images are 0
         name: "nchw_to_n4",
-        params: ["c: i32", "h: i32", "w: i32", "images: i32", "x: usize", "xn: usize", "xc: usize", "y: usize", "ys: usize", "rs: usize"],
+        params: [
+          "c: i32",
+          "h: i32",
+          "w: i32",
+          "images: i32",
+          "x: usize",
+          "xn: usize",
+          "xc: usize",
+          "y: usize",
+          "ys: usize",
+          "rs: usize",
+        ],
         body: `
  const z = f32x4.splat(0);
  for (let i: i32 = 0; i < c; ++i) {
@@ -43,7 +54,18 @@ export function packs(): Template {
       {
         // the inverse: pixel (0,0) of channel 0 at y, planes ys, rows rs; images' planes at x
         name: "n4_to_nchw",
-        params: ["c: i32", "h: i32", "w: i32", "images: i32", "x: usize", "xn: usize", "xc: usize", "y: usize", "ys: usize", "rs: usize"],
+        params: [
+          "c: i32",
+          "h: i32",
+          "w: i32",
+          "images: i32",
+          "x: usize",
+          "xn: usize",
+          "xc: usize",
+          "y: usize",
+          "ys: usize",
+          "rs: usize",
+        ],
         body: `
  for (let i: i32 = 0; i < c; ++i) {
   let q = x, o = y;

@@ -88,7 +88,10 @@ const argmax: KernelSource = {
   name: "argmax",
   params: ["outer: i32", "axis: i32", "inner: i32", "x: usize", "so: usize", "sa: usize", "y: usize"],
   body: `for (let o: i32 = 0; o < outer; ++o) { let xi = x;
-  for (let n = inner; n > 0; n -= 4) { let p = xi, best = part(p, n), at = i32x4.splat(0), k = at;
+  if (inner == 1) { let p = x + sa, best = load<f32>(x), at: i32 = 0;
+   for (let a: i32 = 1; a < axis; ++a) { const v = load<f32>(p); p += sa; if (v > best || (best != best && v == v)) { best = v; at = a; } }
+   store<i32>(y, at); y += 4; }
+  else for (let n = inner; n > 0; n -= 4) { let p = xi, best = part(p, n), at = i32x4.splat(0), k = at;
    for (let a: i32 = 1; a < axis; ++a) { p += sa; k = i32x4.add(k, i32x4.splat(1)); const v = part(p, n);
     const more = v128.or(f32x4.gt(v, best), v128.andnot(f32x4.eq(v, v), f32x4.eq(best, best)));
     best = v128.bitselect(v, best, more); at = v128.bitselect(k, at, more); }
@@ -111,7 +114,8 @@ const pickGrad: KernelSource = {
   name: "pick_grad",
   params: ["outer: i32", "axis: i32", "inner: i32", "dy: usize", "labels: usize", "dx: usize", "xo: usize", "xa: usize"],
   body: `for (let o: i32 = 0; o < outer; ++o) { let row = dx;
-  for (let a: i32 = 0; a < axis; ++a) { let q = row, l = labels, d = dy; const k = i32x4.splat(a);
+  if (inner == 1 && xa == 4) { memory.fill(row, 0, usize(axis) * 4); const k = load<u32>(labels); if (k < u32(axis)) store<f32>(row + usize(k) * 4, load<f32>(dy)); }
+  else for (let a: i32 = 0; a < axis; ++a) { let q = row, l = labels, d = dy; const k = i32x4.splat(a);
    for (let n = inner; n > 0; n -= 4) { putPart(q, v128.and(part(d, n), i32x4.eq(part(l, n), k)), n); q += 16; l += 16; d += 16; }
    row += xa; }
   dx += xo; dy += usize(inner) * 4; labels += usize(inner) * 4; }`,

@@ -3,13 +3,15 @@
  * with one shared offset list. Every product is added to its output in list order, whatever the tile, so the tile never changes the bits.
  *
  * sp<R>_<P>: blocks of R output rows share an offset list; P floats of each row stay in registers while the list is walked.
+ * sp1d_<P>: sp1_<P> whose idx holds distances: entry 0 lies at x, entry e + 1 at idx[e] bytes from entry e, across block ends (the last
+ * distance counts for nothing; `shared` must be 0). One add less an entry: 4-6 % faster, for patterns that no longer change.
  * spgemv<R>: the same for one column: y = A x, blocks of R rows.
  */
 import { type Flavor, type KernelSource, madd, seq, type Template } from "./emit.js";
 import { each, loadLanes, simdHelpers, storeLanes } from "./simd.js";
 
 /** One pass over all blocks for one strip of P floats (P = 1, 2, or a multiple of 4). */
-function strip(flavor: Flavor, R: number, P: number, unroll: number): string {
+function strip(flavor: Flavor, R: number, P: number, unroll: number, walk = ""): string {
   const add = madd(flavor);
   const vectors = seq(Math.max(1, P / 4));
   const lanes = Math.min(4, P);
@@ -17,7 +19,8 @@ function strip(flavor: Flavor, R: number, P: number, unroll: number): string {
   const all = (f: (r: number, j: number) => string) => rows.map((r) => vectors.map((j) => f(r, j)).join(" ")).join("\n   ");
   const row = (r: number) => (r ? `y + ys * ${r}` : "y");
   const entry = (u: number): string => {
-    const at = `const p${u} = x + usize(load<u32>(idx, ${u * 4}));`;
+    const offset = `usize(load<u32>(idx, ${u * 4}))`;
+    const at = walk ? `const p${u} = p; p += ${offset};` : `const p${u} = x + ${offset};`;
     const weight = (r: number) => `const w${u}_${r} = v128.load32_splat(w, ${(u * R + r) * 4});`;
     if (R === 1) {
       return `${at} ${weight(0)} ${vectors.map((j) => add(`a0_${j}`, `w${u}_0`, loadLanes(lanes, `p${u}`, j * 16))).join(" ")}`;
@@ -31,8 +34,8 @@ function strip(flavor: Flavor, R: number, P: number, unroll: number): string {
       ? `while (w + ${(unroll - 1) * R * 4} < we) { ${seq(unroll).map(entry).join("\n    ")}
     idx += ${4 * unroll}; w += ${4 * R * unroll}; }`
       : "";
-  return `function st_${R}_${P}(nb: i32, cnt: usize, idx0: usize, w: usize, bias: usize, x: usize, y: usize, ys: usize, acc: i32, shared: i32): void {
- let idx = idx0;
+  return `function st_${R}${walk}_${P}(nb: i32, cnt: usize, idx0: usize, w: usize, bias: usize, x: usize, y: usize, ys: usize, acc: i32, shared: i32): void {
+ let idx = idx0; ${walk ? "let p = x;" : ""}
  for (let i: i32 = 0; i < nb; ++i) {
    ${all((r, j) => `let a${r}_${j} = f32x4.splat(0);`)}
   if (acc) {
@@ -41,7 +44,7 @@ function strip(flavor: Flavor, R: number, P: number, unroll: number): string {
    ${all((r, j) => `a${r}_${j} = v128.load32_splat(bias, ${r * 4});`)}
    bias += ${4 * R};
   }
-  const we = w + usize(load<i32>(cnt)) * ${4 * R}; cnt += 4; if (shared) idx = idx0;
+  const we = w + usize(load<i32>(cnt)) * ${4 * R}; cnt += 4; ${walk ? "" : "if (shared) idx = idx0;"}
   ${unrolled}
   while (w < we) { ${entry(0)}
    idx += 4; w += ${4 * R}; }
@@ -66,24 +69,34 @@ const WIDTHS: Readonly<Record<number, readonly (readonly [width: number, unroll:
  * The last strip is as narrow as the rest allows; where the rest is no multiple of 4 it reaches back into the strip before, and the lanes
  * that are done already (\`kept\`) keep what memory holds.
  */
+/** Widest strips of sp1d_*. */
+export const WALKING_TILES = [24, 28, 32] as const;
+
 /** The kernels' tiles: rows a block and widest strip. */
-export const SPMM_TILES = [[1, 16], [1, 24], [1, 28], [1, 32], [2, 16], [4, 8]] as const;
+export const SPMM_TILES = [
+  [1, 16],
+  [1, 24],
+  [1, 28],
+  [1, 32],
+  [2, 16],
+  [4, 8],
+] as const;
 
 const PARAMS = [
   "nb: i32", "cnt: usize", "idx: usize", "w: usize", "bias: usize", "x: usize", "y: usize", "n: i32", "ys: usize", "acc: i32",
   "shared: i32", "lo: f32", "hi: f32",
 ] as const; // biome-ignore format: a table
 
-function spmmKernel(R: number, P: number): KernelSource {
+function spmmKernel(R: number, P: number, walk = ""): KernelSource {
   const widths = WIDTHS[R]!.map(([width]) => width).filter((width) => width <= P);
-  const pass = (width: number) => `st_${R}_${width}(nb, cnt, idx, w, bias, x, y, ys, acc, shared);`;
+  const pass = (width: number) => `st_${R}${walk}_${width}(nb, cnt, idx, w, bias, x, y, ys, acc, shared);`;
   const move = (floats: string) => `x += ${floats}; y += ${floats};`;
   const last = widths
     .filter((width) => width >= 4)
     .reverse()
     .map((width) => `if (n <= ${width}) { ${pass(width)} }`);
   return {
-    name: `sp${R}_${P}`,
+    name: `sp${R}${walk}_${P}`,
     params: [...PARAMS],
     body: `
  set_limits(lo, hi); kept = 0;
@@ -146,6 +159,7 @@ function spgemvRows(flavor: Flavor, R: 2 | 4): string {
 
 export function spmm(flavor: Flavor): Template {
   const strips = Object.entries(WIDTHS).flatMap(([R, list]) => list.map(([P, unroll]) => strip(flavor, Number(R), P, unroll)));
+  strips.push(...WIDTHS[1]!.map(([P, unroll]) => strip(flavor, 1, P, unroll, "d")));
   return {
     helpers: `${simdHelpers}
 /** Lanes of a strip's first vector that the strip before has finished, as a count and as a mask. */
@@ -154,6 +168,7 @@ let kept_lanes: v128 = i32x4.splat(0);
 ${strips.join("")}`,
     kernels: [
       ...SPMM_TILES.map(([R, P]) => spmmKernel(R, P)),
+      ...WALKING_TILES.map((P) => spmmKernel(1, P, "d")),
       { name: "spgemv1", params: [...GEMV_PARAMS], body: spgemv1 },
       { name: "spgemv2", params: [...GEMV_PARAMS], body: spgemvRows(flavor, 2) },
       { name: "spgemv4", params: [...GEMV_PARAMS], body: spgemvRows(flavor, 4) },

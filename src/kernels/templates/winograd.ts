@@ -26,7 +26,12 @@ function linear(row: readonly number[], v: (i: number) => string): string {
 }
 
 /** Statements for T x T^t: columns first, through memory at `mid`, then rows. */
-function sandwich(T: Matrix, mid: string, read: (i: number, j: number) => string, write: (i: number, j: number, value: string) => string): string {
+function sandwich(
+  T: Matrix,
+  mid: string,
+  read: (i: number, j: number) => string,
+  write: (i: number, j: number, value: string) => string,
+): string {
   const [n, k] = [T.length, T[0]!.length];
   const columns = each(k, (j) => {
     const loads = each(k, (i) => (T.some((row) => row[i]) ? `const d${i} = ${read(i, j)};` : ""));
@@ -34,7 +39,13 @@ function sandwich(T: Matrix, mid: string, read: (i: number, j: number) => string
   });
   const rows = each(n, (i) => {
     const loads = each(k, (j) => `const d${j} = v128.load(${mid}, ${(i * k + j) * 16});`);
-    return `{ ${loads} ${each(n, (j) => write(i, j, linear(T[j]!, (q) => `d${q}`)))} }\n   `;
+    return `{ ${loads} ${each(n, (j) =>
+      write(
+        i,
+        j,
+        linear(T[j]!, (q) => `d${q}`),
+      ),
+    )} }\n   `;
   });
   return columns + rows;
 }
@@ -83,7 +94,8 @@ const forward = (name: string, T: Matrix, border: number): KernelSource => {
 const backward = (): KernelSource => {
   const read = (i: number, j: number) => `v128.load(f + fs * ${i * 6 + j})`;
   const put = (i: number, j: number, value: string) => `v128.store(p${i}, ${value}, ${j * 16});`;
-  const sum = (i: number, j: number, value: string) => `v128.store(p${i}, f32x4.add(v128.load(p${i}, ${j * 16}), ${value}), ${j * 16});`;
+  const sum = (i: number, j: number, value: string) =>
+    `v128.store(p${i}, f32x4.add(v128.load(p${i}, ${j * 16}), ${value}), ${j * 16});`;
   const body = `let step = rs; const home = p; const rows = min(4, left), bytes = usize(min(4, wide)) * 16;
    if (over) {
     p = scratch + 640; step = 64;
@@ -139,7 +151,7 @@ function wdots(flavor: Flavor): KernelSource {
    const d0 = top, d1 = d0 + ts, d2 = d1 + ts, d3 = d2 + ts; let p0 = v, z = to;
    for (let i: i32 = 0; i < pairs; i += 2) {
     const p1 = p0 + ts;
-    ${products(flavor, 4, 2, 1)}
+    ${products(flavor, 4, 2)}
     ${sumLanes(["s0_0", "s0_1", "s1_0", "s1_1"], "v0", "let")} ${sumLanes(["s2_0", "s2_1", "s3_0", "s3_1"], "v1", "let")}
     const z1 = z + row, z2 = z1 + row, z3 = z2 + row;
     if (acc) {

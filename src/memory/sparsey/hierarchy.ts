@@ -21,6 +21,11 @@ export interface HierarchyOptions {
   readonly image: readonly [number, number];
   /** From the lowest level up; at least one. */
   readonly levels: readonly LevelOptions[];
+  /**
+   * Give every pixel a unit for on and a unit for off (complement coding): each mac then sees a constant number of active units, so
+   * that a stored superset of an image is no perfect match. Default false.
+   */
+  readonly complement?: boolean;
   /** Sequences: each mac is also driven by its own previous code. Default false. */
   readonly temporal?: boolean;
 }
@@ -74,14 +79,14 @@ export function receptiveFields(lower: readonly [number, number], upper: readonl
 }
 
 /** @throws OptionError for an option outside its range, InputError for a mac that sees nothing */
-export function createHierarchy({ image, levels, temporal = false }: HierarchyOptions): Hierarchy {
+export function createHierarchy({ image, levels, complement = false, temporal = false }: HierarchyOptions): Hierarchy {
   const [height, width] = image;
   requireInteger("hierarchy.image[0]", height, 1, 65536);
   requireInteger("hierarchy.image[1]", width, 1, 65536);
   requireInteger("hierarchy.levels.length", levels.length, 1, 64);
   const built: { macs: Mac[]; fields: Int32Array[]; lowerUnits: number }[] = [];
   let lowerGrid: readonly [number, number] = image;
-  let lowerUnits = 1;
+  let lowerUnits = complement ? 2 : 1;
   let lowerActive = 1;
   levels.forEach((level, index) => {
     const { grid, radius, gate = [0, 1], ...mac } = level;
@@ -115,7 +120,8 @@ export function createHierarchy({ image, levels, temporal = false }: HierarchyOp
     const active: number[] = [];
     for (let i = 0; i < field.length; i++) {
       if (!below) {
-        if (pixels[field[i]!]) active.push(i);
+        if (pixels[field[i]!]) active.push(i * units);
+        else if (complement) active.push(i * units + 1);
         continue;
       }
       const code = below[field[i]!]!.code;
@@ -191,7 +197,7 @@ export function createHierarchy({ image, levels, temporal = false }: HierarchyOp
         if (!code) return;
         const evidence = built[0]!.macs[m]!.reconstruct(code);
         built[0]!.fields[m]!.forEach((pixel, i) => {
-          sums[pixel]! += evidence[i]!;
+          sums[pixel]! += evidence[i * built[0]!.lowerUnits]!;
           views[pixel]!++;
         });
       });

@@ -40,7 +40,13 @@ export const constantOp: OpDef<ConstantAttrs> = {
  * @param dtype   f32 (default), i32 or u8
  * @throws ShapeError when a list has not one number per element
  */
-export function constant(graph: Graph, shape: readonly number[], value: number | readonly number[], pattern?: string, dtype: DType = "f32"): Value {
+export function constant(
+  graph: Graph,
+  shape: readonly number[],
+  value: number | readonly number[],
+  pattern?: string,
+  dtype: DType = "f32",
+): Value {
   return graph.emit(constantOp, [], { value, shape: [...shape], dtype, ...(pattern === undefined ? {} : { pattern }) })[0]!;
 }
 
@@ -109,6 +115,27 @@ export const negOp: OpDef = {
   },
   gradient: ({ grads: [g] }) => [neg(g!)],
 };
+/** a x + b with the numbers `a` and `b`. */
+export const affineOp: OpDef<{ a: number; b: number }> = {
+  name: "affine",
+  type(inputs) {
+    requireDType("affine", inputs, 0, "f32");
+    return [elementwiseType("affine", inputs, ["x"])];
+  },
+  reference([x], { a, b }) {
+    const y = floats(x!.shape, [x!]);
+    for (let i = 0; i < y.data.length; i++) y.data[i] = a * x!.data[i]! + b;
+    return [y];
+  },
+  gradient: ({ grads: [g], attrs: { a } }) => [affine(g!, a, 0)],
+};
+
+/** Whether a number beside this operand makes an affine map of it. */
+const scales = (x: Operand): x is Value => typeof x !== "number" && x.type.dtype === "f32";
+
+/** a x + b with numbers a and b, which count as float32. */
+export const affine = (x: Value, a: number, b: number): Value =>
+  x.graph.emit(affineOp, [x], { a: Math.fround(a), b: Math.fround(b) })[0]!;
 export const addOp = binaryOp(
   "add",
   (a, b) => a + b,
@@ -133,11 +160,20 @@ export const divOp = binaryOp(
 /** -x. */
 export const neg = (x: Value): Value => x.graph.emit(negOp, [x], {})[0]!;
 /** a + b with numpy broadcasting; numbers count as scalars. @throws ShapeError */
-export const add = binary(addOp);
+export const add = (a: Operand, b: Operand): Value => {
+  if (typeof a === "number" && scales(b)) return affine(b, 1, a);
+  return typeof b === "number" && scales(a) ? affine(a, 1, b) : binary(addOp)(a, b);
+};
 /** a - b with numpy broadcasting. @throws ShapeError */
-export const sub = binary(subOp);
+export const sub = (a: Operand, b: Operand): Value => {
+  if (typeof a === "number" && scales(b)) return affine(b, -1, a);
+  return typeof b === "number" && scales(a) ? affine(a, 1, -b) : binary(subOp)(a, b);
+};
 /** a * b with numpy broadcasting. @throws ShapeError */
-export const mul = binary(mulOp);
+export const mul = (a: Operand, b: Operand): Value => {
+  if (typeof a === "number" && scales(b)) return affine(b, a, 0);
+  return typeof b === "number" && scales(a) ? affine(a, b, 0) : binary(mulOp)(a, b);
+};
 /** a / b with numpy broadcasting. @throws ShapeError */
 export const div = binary(divOp);
 
@@ -191,7 +227,8 @@ export const broadcastToOp: OpDef<ShapeAttrs> = {
     requireDense("broadcastTo", inputs);
     const from = inputs[0]!.shape;
     const lead = shape.length - from.length;
-    if (lead < 0 || from.some((d, i) => d !== 1 && d !== shape[lead + i])) throw new ShapeError("broadcastTo", { x: from, to: shape });
+    if (lead < 0 || from.some((d, i) => d !== 1 && d !== shape[lead + i]))
+      throw new ShapeError("broadcastTo", { x: from, to: shape });
     return [f32(shape)];
   },
   reference([x], { shape }) {
@@ -212,7 +249,8 @@ export const reshapeOp: OpDef<ShapeAttrs> = {
   type(inputs, { shape }) {
     requireDense("reshape", inputs);
     const x = inputs[0]!;
-    if (sizeOf(x.shape) !== sizeOf(shape)) throw new ShapeError("reshape", { x: x.shape, to: shape }, "the same number of elements");
+    if (sizeOf(x.shape) !== sizeOf(shape))
+      throw new ShapeError("reshape", { x: x.shape, to: shape }, "the same number of elements");
     return [{ shape, dtype: x.dtype }];
   },
   reference: ([x], { shape }) => [{ ...x!, shape, data: x!.data.slice() } as AnyTensor],
@@ -226,8 +264,8 @@ export const reshapeOp: OpDef<ShapeAttrs> = {
 export function reshape(x: Value, shape: readonly number[]): Value {
   const open = shape.filter((d) => d === -1).length;
   const known = sizeOf(shape.filter((d) => d !== -1));
-  if (open > 1 || (open === 1 && (known === 0 || sizeOf(x.shape) % known !== 0))) throw new ShapeError("reshape", { x: x.shape, to: shape });
+  if (open > 1 || (open === 1 && (known === 0 || sizeOf(x.shape) % known !== 0)))
+    throw new ShapeError("reshape", { x: x.shape, to: shape });
   const to = shape.map((d) => (d === -1 ? sizeOf(x.shape) / known : d));
   return sameShape(to, x.shape) ? x : x.graph.emit(reshapeOp, [x], { shape: to })[0]!;
 }
-

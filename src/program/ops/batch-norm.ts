@@ -2,9 +2,9 @@
 import { type AnyTensor, ShapeError, sizeOf } from "../../core/index.js";
 import type { OpDef, Value } from "../graph.js";
 import type { ValueType } from "../types.js";
-import { add, broadcastTo, mul, reshape, sub, sum } from "./arithmetic.js";
+import { add, affine, broadcastTo, mul, reshape, sub, sum } from "./arithmetic.js";
 import { f32, floats, named, requireDenseF32 } from "./support.js";
-import { affine, rsqrt } from "./unary.js";
+import { rsqrt } from "./unary.js";
 
 type EpsAttrs = { eps: number };
 

@@ -13,7 +13,11 @@ type WeightGradAttrs = ConvAttrs & { weightShape: readonly number[]; pattern?: s
 export function windowsOf(
   [h, w]: readonly number[],
   [kh, kw]: readonly number[],
-  { stride: [sy, sx], padding: [top, left, bottom, right], dilation: [dy, dx] = [1, 1] }: { stride: readonly number[]; padding: readonly number[]; dilation?: readonly number[] },
+  {
+    stride: [sy, sx],
+    padding: [top, left, bottom, right],
+    dilation: [dy, dx] = [1, 1],
+  }: { stride: readonly number[]; padding: readonly number[]; dilation?: readonly number[] },
 ): [number, number] {
   return [
     Math.floor((h! + top! + bottom! - dy! * (kh! - 1) - 1) / sy!) + 1,
@@ -25,9 +29,18 @@ function check(op: string, x: readonly number[], w: readonly number[], attrs: Co
   const { groups, stride, padding, dilation } = attrs;
   const shapes = { x, weight: w };
   if (x.length !== 4 || w.length !== 4) throw new ShapeError(op, shapes, "x [N, C, H, W] and weight [O, C/groups, kh, kw]");
-  if (x[1] !== w[1]! * groups || w[0]! % groups !== 0) throw new ShapeError(op, shapes, `C and O to fit ${groups} group${groups === 1 ? "" : "s"}`);
-  if (stride.length !== 2 || padding.length !== 4 || dilation.length !== 2 || [...stride, ...dilation].some((v) => v < 1) || padding.some((v) => v < 0)) {
-    throw new InputError(`${op}: expected stride and dilation of two positive numbers and padding of four, got [${stride}], [${dilation}], [${padding}]`);
+  if (x[1] !== w[1]! * groups || w[0]! % groups !== 0)
+    throw new ShapeError(op, shapes, `C and O to fit ${groups} group${groups === 1 ? "" : "s"}`);
+  if (
+    stride.length !== 2 ||
+    padding.length !== 4 ||
+    dilation.length !== 2 ||
+    [...stride, ...dilation].some((v) => v < 1) ||
+    padding.some((v) => v < 0)
+  ) {
+    throw new InputError(
+      `${op}: expected stride and dilation of two positive numbers and padding of four, got [${stride}], [${dilation}], [${padding}]`,
+    );
   }
   const [oh, ow] = windowsOf(x.slice(2), w.slice(2), attrs);
   if (oh < 1 || ow < 1) throw new ShapeError(op, shapes, "an input at least as large as the kernel");
@@ -97,7 +110,8 @@ export const conv2dInputGradOp: OpDef<InputGradAttrs> = {
     for (const i of [0, 1]) requireDType("conv2dInputGrad", inputs, i, "f32");
     requireDense("conv2dInputGrad", inputs, [0]);
     const y = check("conv2dInputGrad", attrs.inputShape, inputs[1]!.shape, attrs);
-    if (y.join() !== inputs[0]!.shape.join()) throw new ShapeError("conv2dInputGrad", named(["dy", "weight"], inputs), `dy [${y.join(", ")}]`);
+    if (y.join() !== inputs[0]!.shape.join())
+      throw new ShapeError("conv2dInputGrad", named(["dy", "weight"], inputs), `dy [${y.join(", ")}]`);
     return [f32(attrs.inputShape)];
   },
   reference([dy, w], attrs) {
@@ -121,7 +135,8 @@ export const conv2dWeightGradOp: OpDef<WeightGradAttrs> = {
     for (const i of [0, 1]) requireDType("conv2dWeightGrad", inputs, i, "f32");
     requireDense("conv2dWeightGrad", inputs);
     const y = check("conv2dWeightGrad", inputs[0]!.shape, attrs.weightShape, attrs);
-    if (y.join() !== inputs[1]!.shape.join()) throw new ShapeError("conv2dWeightGrad", named(["x", "dy"], inputs), `dy [${y.join(", ")}]`);
+    if (y.join() !== inputs[1]!.shape.join())
+      throw new ShapeError("conv2dWeightGrad", named(["x", "dy"], inputs), `dy [${y.join(", ")}]`);
     return [f32(attrs.weightShape, attrs.pattern)];
   },
   reference([x, dy], attrs) {

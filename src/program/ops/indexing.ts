@@ -5,11 +5,18 @@ import type { ValueType } from "../types.js";
 import { mul, reshape, sum } from "./arithmetic.js";
 import { around, f32, floats, named, normaliseAxis, requireDense, requireDType } from "./support.js";
 
-function check(op: string, inputs: readonly ValueType[], names: readonly string[], ranks: readonly (number | undefined)[], expected: string): void {
+function check(
+  op: string,
+  inputs: readonly ValueType[],
+  names: readonly string[],
+  ranks: readonly (number | undefined)[],
+  expected: string,
+): void {
   requireDType(op, inputs, 0, "f32");
   requireDType(op, inputs, 1, "i32");
   requireDense(op, inputs);
-  if (ranks.some((r, i) => r !== undefined && inputs[i]!.shape.length !== r)) throw new ShapeError(op, named(names, inputs), expected);
+  if (ranks.some((r, i) => r !== undefined && inputs[i]!.shape.length !== r))
+    throw new ShapeError(op, named(names, inputs), expected);
 }
 
 /** @throws InputError when an index lies outside [0, n) */
@@ -25,7 +32,8 @@ export const pickOp: OpDef = {
   name: "pick",
   type(inputs) {
     check("pick", inputs, ["x", "labels"], [2, 1], "x [N, K] and labels [N]");
-    if (inputs[0]!.shape[0] !== inputs[1]!.shape[0]) throw new ShapeError("pick", named(["x", "labels"], inputs), "x [N, K] and labels [N]");
+    if (inputs[0]!.shape[0] !== inputs[1]!.shape[0])
+      throw new ShapeError("pick", named(["x", "labels"], inputs), "x [N, K] and labels [N]");
     return [f32([inputs[0]!.shape[0]!])];
   },
   reference([x, labels]) {
@@ -41,7 +49,8 @@ export const pickGradOp: OpDef<DepthAttrs> = {
   name: "pickGrad",
   type(inputs, { depth }) {
     check("pickGrad", inputs, ["dy", "labels"], [1, 1], "dy [N] and labels [N]");
-    if (inputs[0]!.shape[0] !== inputs[1]!.shape[0]) throw new ShapeError("pickGrad", named(["dy", "labels"], inputs), "equal lengths");
+    if (inputs[0]!.shape[0] !== inputs[1]!.shape[0])
+      throw new ShapeError("pickGrad", named(["dy", "labels"], inputs), "equal lengths");
     return [f32([inputs[0]!.shape[0]!, depth])];
   },
   reference([dy, labels], { depth }) {
@@ -81,7 +90,8 @@ function rowSums<A extends { [key: string]: number }>(name: string, count: (attr
     name,
     type(inputs, attrs) {
       check(name, inputs, ["x", "rows"], [2, 1], "x [n, D] and one row number per row of x");
-      if (inputs[0]!.shape[0] !== inputs[1]!.shape[0]) throw new ShapeError(name, named(["x", "rows"], inputs), "one row number per row of x");
+      if (inputs[0]!.shape[0] !== inputs[1]!.shape[0])
+        throw new ShapeError(name, named(["x", "rows"], inputs), "one row number per row of x");
       return [f32([count(attrs), inputs[0]!.shape[1]!])];
     },
     reference([x, rows], attrs) {
@@ -124,7 +134,8 @@ export const topKOp: OpDef<TopKAttrs> = {
     requireDense("topK", inputs);
     const { shape } = inputs[0]!;
     const n = shape.at(-1) ?? 0;
-    if (!Number.isInteger(k) || k < 1 || k > n) throw new ShapeError("topK", { x: shape, k: [k] }, "k in [1, size of the last axis]");
+    if (!Number.isInteger(k) || k < 1 || k > n)
+      throw new ShapeError("topK", { x: shape, k: [k] }, "k in [1, size of the last axis]");
     const out = [...shape.slice(0, -1), k];
     return [f32(out), { shape: out, dtype: "i32" }];
   },
@@ -163,7 +174,8 @@ export const argmaxOp: OpDef<AxisAttrs> = {
     for (let b = 0; b < before; b++) {
       for (let a = 0; a < after; a++) {
         let best = 0;
-        for (let k = 1; k < along; k++) if (x!.data[(b * along + k) * after + a]! > x!.data[(b * along + best) * after + a]!) best = k;
+        for (let k = 1; k < along; k++)
+          if (x!.data[(b * along + k) * after + a]! > x!.data[(b * along + best) * after + a]!) best = k;
         y.data[b * after + a] = best;
       }
     }
@@ -199,9 +211,11 @@ export const pickGrad = (dy: Value, labels: Value, depth: number): Value => dy.g
 /** Rows of a table [V, D] by number: [..., D]. @throws ShapeError */
 export const gather = (table: Value, indices: Value): Value => table.graph.emit(gatherOp, [table, indices], {})[0]!;
 /** Zeros [rows, D] to which row i of x [n, D] is added at indices[i]: the adjoint of gather. */
-export const scatterAddRows = (x: Value, indices: Value, rows: number): Value => x.graph.emit(scatterAddRowsOp, [x, indices], { rows })[0]!;
+export const scatterAddRows = (x: Value, indices: Value, rows: number): Value =>
+  x.graph.emit(scatterAddRowsOp, [x, indices], { rows })[0]!;
 /** Sums of the rows of x [n, D] by segment number i32 [n]: [count, D]. */
-export const segmentSum = (x: Value, segments: Value, count: number): Value => x.graph.emit(segmentSumOp, [x, segments], { count })[0]!;
+export const segmentSum = (x: Value, segments: Value, count: number): Value =>
+  x.graph.emit(segmentSumOp, [x, segments], { count })[0]!;
 /** 1 at each index along a new last axis of `depth`, else 0. */
 export const oneHot = (indices: Value, depth: number): Value => indices.graph.emit(oneHotOp, [indices], { depth })[0]!;
 /** The k greatest along the last axis, descending, ties to the lowest index. */

@@ -2,10 +2,10 @@
 import { type AnyTensor, ShapeError } from "../../core/index.js";
 import type { OpDef, Value } from "../graph.js";
 import type { ValueType } from "../types.js";
-import { add, broadcastTo, mul, sub, sum } from "./arithmetic.js";
+import { add, affine, broadcastTo, mul, sub, sum } from "./arithmetic.js";
 import { mean } from "./reduce.js";
 import { f32, floats, named, requireDenseF32 } from "./support.js";
-import { affine, rsqrt, square } from "./unary.js";
+import { rsqrt, square } from "./unary.js";
 
 type EpsAttrs = { eps: number };
 
@@ -13,7 +13,9 @@ type EpsAttrs = { eps: number };
 function check(op: string, inputs: readonly ValueType[], names: readonly string[], wide: readonly number[]): ValueType {
   requireDenseF32(op, inputs);
   const x = inputs[wide[0]!]!.shape;
-  const fits = x.length >= 1 && inputs.every(({ shape }, i) => (wide.includes(i) ? shape.join() === x.join() : shape.length === 1 && shape[0] === x.at(-1)));
+  const fits =
+    x.length >= 1 &&
+    inputs.every(({ shape }, i) => (wide.includes(i) ? shape.join() === x.join() : shape.length === 1 && shape[0] === x.at(-1)));
   if (!fits) throw new ShapeError(op, named(names, inputs), "x [..., D] and vectors [D]");
   return f32(x);
 }
@@ -99,8 +101,7 @@ function second(
   const toH = u && mul(r, sub(centre(u), mul(xh, ux!)));
   const toXh = plus(a && mul(dy, a), u && mul(mul(r, -1), add(mul(h, ux!), mul(u, hx!))));
   const inner = u && sub(mean(mul(centre(u), h), -1, true), mul(hx!, ux!)); // P / D
-  const toX =
-    toXh && mul(r, sub(centre(toXh), mul(xh, mean(mul(toXh, xh), -1, true))));
+  const toX = toXh && mul(r, sub(centre(toXh), mul(xh, mean(mul(toXh, xh), -1, true))));
   const throughR = inner && mul(xh, mul(mul(square(r), inner), -1));
   return [
     plus(toH && mul(toH, gamma), a && mul(xh, a), b && broadcastTo(b, x.shape)),
@@ -145,9 +146,11 @@ export const rmsNormGradOp: OpDef<EpsAttrs> = {
  * @param x [..., D], gamma and beta [D]; eps default 1e-5
  * @throws ShapeError
  */
-export const layerNorm = (x: Value, gamma: Value, beta: Value, eps = 1e-5): Value => x.graph.emit(layerNormOp, [x, gamma, beta], { eps })[0]!;
+export const layerNorm = (x: Value, gamma: Value, beta: Value, eps = 1e-5): Value =>
+  x.graph.emit(layerNormOp, [x, gamma, beta], { eps })[0]!;
 /** The gradient of layerNorm: [dx, dgamma, dbeta]. */
-export const layerNormGrad = (dy: Value, x: Value, gamma: Value, eps: number): Value[] => dy.graph.emit(layerNormGradOp, [dy, x, gamma], { eps });
+export const layerNormGrad = (dy: Value, x: Value, gamma: Value, eps: number): Value[] =>
+  dy.graph.emit(layerNormGradOp, [dy, x, gamma], { eps });
 /**
  * gamma x / sqrt(mean(x^2) + eps) over the last axis. Zhang and Sennrich 2019.
  * @param x [..., D], gamma [D]; eps default 1e-6
@@ -155,4 +158,5 @@ export const layerNormGrad = (dy: Value, x: Value, gamma: Value, eps: number): V
  */
 export const rmsNorm = (x: Value, gamma: Value, eps = 1e-6): Value => x.graph.emit(rmsNormOp, [x, gamma], { eps })[0]!;
 /** The gradient of rmsNorm: [dx, dgamma]. */
-export const rmsNormGrad = (dy: Value, x: Value, gamma: Value, eps: number): Value[] => dy.graph.emit(rmsNormGradOp, [dy, x, gamma], { eps });
+export const rmsNormGrad = (dy: Value, x: Value, gamma: Value, eps: number): Value[] =>
+  dy.graph.emit(rmsNormGradOp, [dy, x, gamma], { eps });

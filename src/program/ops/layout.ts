@@ -35,7 +35,12 @@ export const transposeOp: OpDef<PermAttrs> = {
 const inverse = (perm: readonly number[]): number[] => perm.map((_, i) => perm.indexOf(i));
 
 /** Visits every position of `shape` in order, with the flat index under other strides. */
-function walk(shape: readonly number[], strides: readonly number[], offset: number, visit: (flat: number, at: number) => void): void {
+function walk(
+  shape: readonly number[],
+  strides: readonly number[],
+  offset: number,
+  visit: (flat: number, at: number) => void,
+): void {
   let flat = 0;
   const step = (axis: number, at: number): void => {
     if (axis === shape.length) {
@@ -49,7 +54,9 @@ function walk(shape: readonly number[], strides: readonly number[], offset: numb
 
 /** Axes in another order (default: reversed). @throws ShapeError when perm is not a permutation */
 export function transpose(x: Value, perm: readonly number[] = x.shape.map((_, i) => x.shape.length - 1 - i)): Value {
-  return perm.every((p, i) => p === i) && perm.length === x.shape.length ? x : x.graph.emit(transposeOp, [x], { perm: [...perm] })[0]!;
+  return perm.every((p, i) => p === i) && perm.length === x.shape.length
+    ? x
+    : x.graph.emit(transposeOp, [x], { perm: [...perm] })[0]!;
 }
 
 type SliceAttrs = { starts: readonly number[]; stops: readonly number[]; steps: readonly number[] };
@@ -61,7 +68,15 @@ export const sliceOp: OpDef<SliceAttrs> = {
     const { shape } = inputs[0]!;
     const fits = shape.every((d, i) => {
       const [start, stop, step] = [starts[i]!, stops[i]!, steps[i]!];
-      return Number.isInteger(start) && Number.isInteger(stop) && Number.isInteger(step) && start >= 0 && start <= stop && stop <= d && step >= 1;
+      return (
+        Number.isInteger(start) &&
+        Number.isInteger(stop) &&
+        Number.isInteger(step) &&
+        start >= 0 &&
+        start <= stop &&
+        stop <= d &&
+        step >= 1
+      );
     });
     if (!fits || [starts, stops, steps].some((a) => a.length !== shape.length)) {
       throw new ShapeError("slice", { x: shape, starts, stops, steps }, "0 <= start <= stop <= size and step >= 1 for each axis");
@@ -84,7 +99,8 @@ export const sliceOp: OpDef<SliceAttrs> = {
   gradient: ({ inputs: [x], grads: [g], attrs: { starts, steps } }) => [scatterSlice(g!, x!.shape, starts, steps)],
 };
 
-const offsetOf = (strides: readonly number[], starts: readonly number[]): number => strides.reduce((sum, s, i) => sum + s * starts[i]!, 0);
+const offsetOf = (strides: readonly number[], starts: readonly number[]): number =>
+  strides.reduce((sum, s, i) => sum + s * starts[i]!, 0);
 
 /**
  * Every `step`-th element of [start, stop) along each axis.
@@ -93,7 +109,12 @@ const offsetOf = (strides: readonly number[], starts: readonly number[]): number
  * @param steps  per axis, positive, default 1
  * @throws ShapeError outside the value
  */
-export function slice(x: Value, starts: readonly number[], stops: readonly number[] = x.shape, steps: readonly number[] = x.shape.map(() => 1)): Value {
+export function slice(
+  x: Value,
+  starts: readonly number[],
+  stops: readonly number[] = x.shape,
+  steps: readonly number[] = x.shape.map(() => 1),
+): Value {
   const ends = stops.map((s, i) => (s < 0 ? s + x.shape[i]! : s));
   return x.graph.emit(sliceOp, [x], { starts: [...starts], stops: ends, steps: [...steps] })[0]!;
 }
@@ -116,7 +137,8 @@ export const scatterSliceOp: OpDef<ScatterSliceAttrs> = {
     requireDenseF32("scatterSlice", inputs);
     const from = inputs[0]!.shape;
     const fits =
-      from.length === shape.length && from.every((d, i) => starts[i]! >= 0 && steps[i]! >= 1 && (d === 0 || starts[i]! + (d - 1) * steps[i]! < shape[i]!));
+      from.length === shape.length &&
+      from.every((d, i) => starts[i]! >= 0 && steps[i]! >= 1 && (d === 0 || starts[i]! + (d - 1) * steps[i]! < shape[i]!));
     if (!fits) throw new ShapeError("scatterSlice", { x: from, to: shape, starts, steps });
     return [f32(shape)];
   },
@@ -150,7 +172,11 @@ export const padOp: OpDef<PadAttrs> = {
   type(inputs, { before, after }) {
     requireDenseF32("pad", inputs);
     const { shape } = inputs[0]!;
-    if (before.length !== shape.length || after.length !== shape.length || [...before, ...after].some((p) => !Number.isInteger(p) || p < 0)) {
+    if (
+      before.length !== shape.length ||
+      after.length !== shape.length ||
+      [...before, ...after].some((p) => !Number.isInteger(p) || p < 0)
+    ) {
       throw new ShapeError("pad", { x: shape, before, after }, "non-negative widths for each axis");
     }
     return [f32(shape.map((d, i) => d + before[i]! + after[i]!))];

@@ -10,7 +10,13 @@ type MatmulAttrs = { transposeA: boolean; transposeB: boolean; pattern?: string 
 function dimensions([a, b]: readonly { shape: readonly number[] }[], { transposeA, transposeB }: MatmulAttrs) {
   const [r, c] = a!.shape.slice(-2) as [number, number];
   const [p, q] = b!.shape.slice(-2) as [number, number];
-  return { m: transposeA ? c : r, k: transposeA ? r : c, kb: transposeB ? q : p, n: transposeB ? p : q, batch: a!.shape.slice(0, -2) };
+  return {
+    m: transposeA ? c : r,
+    k: transposeA ? r : c,
+    kb: transposeB ? q : p,
+    n: transposeB ? p : q,
+    batch: a!.shape.slice(0, -2),
+  };
 }
 
 /**

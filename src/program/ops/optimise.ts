@@ -8,18 +8,30 @@ type SgdAttrs = { momentum: number; decay: number; nesterov: boolean };
 type AdamAttrs = { beta1: number; beta2: number; eps: number; decay: number; decoupled: boolean };
 
 /** Weight-like operands first, then small dense ones of given sizes. */
-function check(op: string, inputs: readonly ValueType[], names: readonly string[], weights: number, small: readonly number[]): ValueType {
-  if (inputs.length !== weights + small.length) throw new ShapeError(op, named(names, inputs), `${weights + small.length} operands`);
-  inputs.forEach((_, i) => requireDType(op, inputs, i, "f32"));
+function check(
+  op: string,
+  inputs: readonly ValueType[],
+  names: readonly string[],
+  weights: number,
+  small: readonly number[],
+): ValueType {
+  if (inputs.length !== weights + small.length)
+    throw new ShapeError(op, named(names, inputs), `${weights + small.length} operands`);
+  for (let i = 0; i < inputs.length; i++) requireDType(op, inputs, i, "f32");
   const w = inputs[0]!;
   for (let i = 1; i < weights; i++) {
     if (!sameShape(inputs[i]!.shape, w.shape) || inputs[i]!.pattern !== w.pattern) {
-      throw new ShapeError(op, named(names, inputs), `${names[i]} of the shape and pattern (${w.pattern ?? "dense"}) of ${names[0]}, got pattern ${inputs[i]!.pattern ?? "dense"}`);
+      throw new ShapeError(
+        op,
+        named(names, inputs),
+        `${names[i]} of the shape and pattern (${w.pattern ?? "dense"}) of ${names[0]}, got pattern ${inputs[i]!.pattern ?? "dense"}`,
+      );
     }
   }
   small.forEach((n, i) => {
     requireDense(op, inputs, [weights + i]);
-    if (sizeOf(inputs[weights + i]!.shape) !== n) throw new ShapeError(op, named(names, inputs), `${names[weights + i]} of ${n} element(s)`);
+    if (sizeOf(inputs[weights + i]!.shape) !== n)
+      throw new ShapeError(op, named(names, inputs), `${names[weights + i]} of ${n} element(s)`);
   });
   return f32(w.shape, w.pattern);
 }

@@ -14,8 +14,16 @@ type AvgGradAttrs = AvgAttrs & { inputShape: readonly number[] };
 function outputShape(op: string, x: readonly number[], attrs: PoolAttrs): number[] {
   const { kernel, stride, padding } = attrs;
   if (x.length !== 4) throw new ShapeError(op, { x }, "x [N, C, H, W]");
-  if (kernel.length !== 2 || stride.length !== 2 || padding.length !== 4 || [...kernel, ...stride].some((v) => v < 1) || padding.some((v, i) => v < 0 || v >= kernel[i % 2]!)) {
-    throw new InputError(`${op}: expected kernel and stride of two positive numbers and padding of four below the kernel, got [${kernel}], [${stride}], [${padding}]`);
+  if (
+    kernel.length !== 2 ||
+    stride.length !== 2 ||
+    padding.length !== 4 ||
+    [...kernel, ...stride].some((v) => v < 1) ||
+    padding.some((v, i) => v < 0 || v >= kernel[i % 2]!)
+  ) {
+    throw new InputError(
+      `${op}: expected kernel and stride of two positive numbers and padding of four below the kernel, got [${kernel}], [${stride}], [${padding}]`,
+    );
   }
   const [oh, ow] = windowsOf(x.slice(2), kernel, attrs);
   if (oh < 1 || ow < 1) throw new ShapeError(op, { x, kernel }, "an input at least as large as the kernel");
@@ -23,7 +31,12 @@ function outputShape(op: string, x: readonly number[], attrs: PoolAttrs): number
 }
 
 /** For each window in order: its output index and the flat input indices inside the plane, row-major. */
-function eachWindow(x: readonly number[], y: readonly number[], { kernel, stride, padding }: PoolAttrs, visit: (out: number, inside: readonly number[]) => void): void {
+function eachWindow(
+  x: readonly number[],
+  y: readonly number[],
+  { kernel, stride, padding }: PoolAttrs,
+  visit: (out: number, inside: readonly number[]) => void,
+): void {
   const [, , h, w] = x as [number, number, number, number];
   const [n, c, oh, ow] = y as [number, number, number, number];
   for (let p = 0; p < n * c; p++) {
@@ -47,7 +60,8 @@ function eachWindow(x: readonly number[], y: readonly number[], { kernel, stride
 /** The position of the first maximum; a NaN wins. */
 function firstMaximum(x: AnyTensor, inside: readonly number[]): number {
   let best = inside[0]!;
-  for (const at of inside) if (x.data[at]! > x.data[best]! || (Number.isNaN(x.data[at]!) && !Number.isNaN(x.data[best]!))) best = at;
+  for (const at of inside)
+    if (x.data[at]! > x.data[best]! || (Number.isNaN(x.data[at]!) && !Number.isNaN(x.data[best]!))) best = at;
   return best;
 }
 
@@ -72,7 +86,8 @@ export const maxPool2dGradOp: OpDef<PoolAttrs> = {
   type(inputs, attrs) {
     requireDenseF32("maxPool2dGrad", inputs);
     const y = outputShape("maxPool2dGrad", inputs[0]!.shape, attrs);
-    if ([1, 2].some((i) => inputs[i]!.shape.join() !== y.join())) throw new ShapeError("maxPool2dGrad", named(["x", "y", "dy"], inputs), `y and dy [${y.join(", ")}]`);
+    if ([1, 2].some((i) => inputs[i]!.shape.join() !== y.join()))
+      throw new ShapeError("maxPool2dGrad", named(["x", "y", "dy"], inputs), `y and dy [${y.join(", ")}]`);
     return [f32(inputs[0]!.shape)];
   },
   reference([x, y, dy], attrs) {
@@ -88,13 +103,21 @@ export const maxPool2dGradOp: OpDef<PoolAttrs> = {
 /** The elements of g at the first maximum of each window of x: the adjoint of maxPool2dGrad, from slices. */
 function pickWinners(g: Value, x: Value, y: Value, { kernel, stride, padding }: PoolAttrs): Value {
   const [top, left, bottom, right] = padding as [number, number, number, number];
-  const wide = (v: Value, value: number) => (padding.some((p) => p > 0) ? pad(v, [0, 0, top, left], [0, 0, bottom, right], value) : v);
+  const wide = (v: Value, value: number) =>
+    padding.some((p) => p > 0) ? pad(v, [0, 0, top, left], [0, 0, bottom, right], value) : v;
   const [n, c, oh, ow] = y.shape as [number, number, number, number];
   const windows = (v: Value) => {
     const taps: Value[] = [];
     for (let u = 0; u < kernel[0]!; u++) {
       for (let w = 0; w < kernel[1]!; w++) {
-        taps.push(slice(v, [0, 0, u, w], [n, c, u + (oh - 1) * stride[0]! + 1, w + (ow - 1) * stride[1]! + 1], [1, 1, stride[0]!, stride[1]!]));
+        taps.push(
+          slice(
+            v,
+            [0, 0, u, w],
+            [n, c, u + (oh - 1) * stride[0]! + 1, w + (ow - 1) * stride[1]! + 1],
+            [1, 1, stride[0]!, stride[1]!],
+          ),
+        );
       }
     }
     return taps;
@@ -149,7 +172,9 @@ export const avgPool2dGradOp: OpDef<AvgGradAttrs> = {
     dx.data.set(total);
     return [dx];
   },
-  gradient: ({ grads: [g], attrs: { kernel, stride, padding, countPad } }) => [g!.graph.emit(avgPool2dOp, [g!], { kernel, stride, padding, countPad })[0]!],
+  gradient: ({ grads: [g], attrs: { kernel, stride, padding, countPad } }) => [
+    g!.graph.emit(avgPool2dOp, [g!], { kernel, stride, padding, countPad })[0]!,
+  ],
 };
 
 /** Options of pooling: one number, or rows and columns; padding also as top, left, bottom, right. */
@@ -161,7 +186,11 @@ export interface PoolOptions {
   readonly padding?: number | readonly number[];
 }
 
-const attrsOf = ({ kernel, stride = kernel, padding = 0 }: PoolOptions): PoolAttrs => ({ kernel: two(kernel), stride: two(stride), padding: four(padding) });
+const attrsOf = ({ kernel, stride = kernel, padding = 0 }: PoolOptions): PoolAttrs => ({
+  kernel: two(kernel),
+  stride: two(stride),
+  padding: four(padding),
+});
 
 /** Greatest element of each window; padding never wins. @param x [N, C, H, W]  @throws ShapeError */
 export const maxPool2d = (x: Value, options: PoolOptions): Value => x.graph.emit(maxPool2dOp, [x], attrsOf(options))[0]!;

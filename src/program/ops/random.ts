@@ -29,7 +29,10 @@ function randomOp<A extends RandomAttrs>(name: string, f: (k: number, uniform: U
 /** Value k: philox(offset + k, key[1], key[0]) >>> 8, over 2^24. */
 export const randomUniformOp = randomOp("randomUniform", (k, uniform) => uniform(k));
 /** Value k: Box-Muller of uniforms 2k and 2k + 1: sqrt(-2 log(1 - u)) cos(2 pi v). */
-export const randomNormalOp = randomOp("randomNormal", (k, uniform) => Math.sqrt(-2 * Math.log(1 - uniform(2 * k))) * Math.cos(2 * Math.PI * uniform(2 * k + 1)));
+export const randomNormalOp = randomOp(
+  "randomNormal",
+  (k, uniform) => Math.sqrt(-2 * Math.log(1 - uniform(2 * k))) * Math.cos(2 * Math.PI * uniform(2 * k + 1)),
+);
 /** 1/keep where uniform k < keep, else 0. */
 export const dropoutMaskOp = randomOp<MaskAttrs>("dropoutMask", (k, uniform, { keep }) => (uniform(k) < keep ? 1 / keep : 0));
 

@@ -49,8 +49,11 @@ export const reduceMinOp = extremum("reduceMin", (a, b) => a < b, Number.POSITIV
 /** Mean over `axes` (default all). Over a sparse value it counts all positions, dead ones as zero. */
 export const mean = (x: Value, axes?: number | readonly number[], keepDims = false): Value => reduce(meanOp, x, axes, keepDims);
 /** Sum of squares over `axes` (default all). */
-export const sumSquares = (x: Value, axes?: number | readonly number[], keepDims = false): Value => reduce(sumSquaresOp, x, axes, keepDims);
+export const sumSquares = (x: Value, axes?: number | readonly number[], keepDims = false): Value =>
+  reduce(sumSquaresOp, x, axes, keepDims);
 /** Greatest element over `axes` (default all); equal winners share the gradient evenly. */
-export const reduceMax = (x: Value, axes?: number | readonly number[], keepDims = false): Value => reduce(reduceMaxOp, x, axes, keepDims);
+export const reduceMax = (x: Value, axes?: number | readonly number[], keepDims = false): Value =>
+  reduce(reduceMaxOp, x, axes, keepDims);
 /** Least element over `axes` (default all); equal winners share the gradient evenly. */
-export const reduceMin = (x: Value, axes?: number | readonly number[], keepDims = false): Value => reduce(reduceMinOp, x, axes, keepDims);
+export const reduceMin = (x: Value, axes?: number | readonly number[], keepDims = false): Value =>
+  reduce(reduceMinOp, x, axes, keepDims);

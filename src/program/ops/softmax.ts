@@ -23,7 +23,11 @@ function logSumExp(x: AnyTensor, from: number, step: number, length: number): nu
   return top + Math.log(total);
 }
 
-function lineOp(name: string, f: (x: number, lse: number) => number, gradient: (g: Value, y: Value, axis: number) => Value): OpDef<AxisAttrs> {
+function lineOp(
+  name: string,
+  f: (x: number, lse: number) => number,
+  gradient: (g: Value, y: Value, axis: number) => Value,
+): OpDef<AxisAttrs> {
   return {
     name,
     type(inputs) {
@@ -68,8 +72,16 @@ function lineGradOp(
   };
 }
 
-export const softmaxOp = lineOp("softmax", (x, lse) => Math.exp(x - lse), (g, y, axis) => softmaxGrad(g, y, axis));
-export const logSoftmaxOp = lineOp("logSoftmax", (x, lse) => x - lse, (g, y, axis) => logSoftmaxGrad(g, y, axis));
+export const softmaxOp = lineOp(
+  "softmax",
+  (x, lse) => Math.exp(x - lse),
+  (g, y, axis) => softmaxGrad(g, y, axis),
+);
+export const logSoftmaxOp = lineOp(
+  "logSoftmax",
+  (x, lse) => x - lse,
+  (g, y, axis) => logSoftmaxGrad(g, y, axis),
+);
 /** dx = y (dy - sum(dy y)). */
 export const softmaxGradOp = lineGradOp(
   "softmaxGrad",

@@ -21,7 +21,9 @@ export const named = (names: readonly string[], inputs: readonly ValueType[]): R
 export function requireDType(op: string, inputs: readonly ValueType[], i: number, ...allowed: DType[]): void {
   const { dtype } = inputs[i]!;
   if (!allowed.includes(dtype)) {
-    throw new InputError(`${op}: expected operand ${i} to be ${allowed.join(" or ")}, got ${dtype} [${inputs[i]!.shape.join(", ")}]; use cast first`);
+    throw new InputError(
+      `${op}: expected operand ${i} to be ${allowed.join(" or ")}, got ${dtype} [${inputs[i]!.shape.join(", ")}]; use cast first`,
+    );
   }
 }
 
@@ -45,7 +47,11 @@ export function requireDenseF32(op: string, inputs: readonly ValueType[]): void 
 }
 
 /** The numpy broadcast of shapes. @throws ShapeError */
-export function broadcastShape(op: string, shapes: readonly (readonly number[])[], names: readonly string[] = ["a", "b", "c"]): number[] {
+export function broadcastShape(
+  op: string,
+  shapes: readonly (readonly number[])[],
+  names: readonly string[] = ["a", "b", "c"],
+): number[] {
   const rank = Math.max(...shapes.map((s) => s.length));
   const out = new Array<number>(rank).fill(1);
   for (const shape of shapes) {

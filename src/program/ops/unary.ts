@@ -1,6 +1,6 @@
 /** Elementwise operations of one operand, as a table of definition and gradient. */
 import type { OpDef, Value } from "../graph.js";
-import { add, div, mul, neg, sub } from "./arithmetic.js";
+import { add, affine, affineOp, div, mul, neg, sub } from "./arithmetic.js";
 import { equal, reluGrad } from "./compare.js";
 import { elementwiseType, floats, requireDType } from "./support.js";
 
@@ -104,11 +104,7 @@ export const unaryOps = {
   ),
   erf: unary("erf", erfOf, (g, x) => mul(mul(g, 2 / Math.sqrt(Math.PI)), exp(neg(square(x))))),
   log1p: unary("log1p", Math.log1p, (g, x) => div(g, add(x, 1))),
-  affine: unary(
-    "affine",
-    (x, a, b) => a * x + b,
-    (g, _x, _y, { a }) => mul(g, a),
-  ),
+  affine: affineOp as OpDef<UnaryAttrs>,
   clamp: unary(
     "clamp",
     (x, a, b) => Math.min(Math.max(x, a), b),
@@ -162,8 +158,6 @@ export const softplus: Unary = plain(unaryOps.softplus);
 export const erf: Unary = plain(unaryOps.erf);
 /** log(1 + x). */
 export const log1p: Unary = plain(unaryOps.log1p);
-/** a x + b with numbers a and b. */
-export const affine = (x: Value, a: number, b: number): Value => x.graph.emit(unaryOps.affine, [x], { a, b })[0]!;
 /** x held in [a, b]; the gradient passes where a <= x <= b. */
 export const clamp = (x: Value, a: number, b: number): Value => x.graph.emit(unaryOps.clamp, [x], { a, b })[0]!;
 /** x where x > 0, else a x. */

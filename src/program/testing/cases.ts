@@ -122,7 +122,10 @@ const key = (rng: Rng): AnyTensor => ints(rng, [2], 2 ** 31);
 export const cases: Readonly<Record<string, Generator>> = {
   constant: (rng) => {
     const shape = shapeOf(rng, rng.below(3));
-    return { inputs: [], attrs: { shape, dtype: "f32", value: chance(rng) ? 0.5 : Array.from({ length: sizeOf(shape) }, (_, i) => i - 1) } };
+    return {
+      inputs: [],
+      attrs: { shape, dtype: "f32", value: chance(rng) ? 0.5 : Array.from({ length: sizeOf(shape) }, (_, i) => i - 1) },
+    };
   },
   neg: unary(),
   abs: unary(),
@@ -160,7 +163,9 @@ export const cases: Readonly<Record<string, Generator>> = {
   greaterEqual: binary(),
   equal: (rng) => {
     const [a, b] = broadcastPair(rng);
-    return chance(rng) ? { inputs: [ints(rng, a, 3), ints(rng, b, 3)], attrs: {} } : { inputs: [uniform(rng, a), uniform(rng, b)], attrs: {} };
+    return chance(rng)
+      ? { inputs: [ints(rng, a, 3), ints(rng, b, 3)], attrs: {} }
+      : { inputs: [uniform(rng, a), uniform(rng, b)], attrs: {} };
   },
   reluGrad: binary(),
   where: (rng) => {
@@ -196,7 +201,10 @@ export const cases: Readonly<Record<string, Generator>> = {
   },
   pad: (rng) => {
     const shape = shapeOf(rng, 1 + rng.below(3));
-    return { inputs: [uniform(rng, shape)], attrs: { before: shape.map(() => rng.below(3)), after: shape.map(() => rng.below(3)), value: 0.5 } };
+    return {
+      inputs: [uniform(rng, shape)],
+      attrs: { before: shape.map(() => rng.below(3)), after: shape.map(() => rng.below(3)), value: 0.5 },
+    };
   },
   concat: (rng) => {
     const shape = shapeOf(rng, 1 + rng.below(3));
@@ -247,12 +255,22 @@ export const cases: Readonly<Record<string, Generator>> = {
   },
   batchNormGrad: (rng) => {
     const { shape, vector } = channels(rng);
-    const [dy, x, gamma, mean] = [shape, shape, vector, vector].map((s) => uniform(rng, s)) as [AnyTensor, AnyTensor, AnyTensor, AnyTensor];
+    const [dy, x, gamma, mean] = [shape, shape, vector, vector].map((s) => uniform(rng, s)) as [
+      AnyTensor,
+      AnyTensor,
+      AnyTensor,
+      AnyTensor,
+    ];
     return { inputs: [dy, x, gamma, mean, uniform(rng, vector, 0.3, 2)], attrs: { eps: 0.1 } };
   },
   batchNormInference: (rng) => {
     const { shape, vector } = channels(rng);
-    const [x, gamma, beta, mean] = [shape, vector, vector, vector].map((s) => uniform(rng, s)) as [AnyTensor, AnyTensor, AnyTensor, AnyTensor];
+    const [x, gamma, beta, mean] = [shape, vector, vector, vector].map((s) => uniform(rng, s)) as [
+      AnyTensor,
+      AnyTensor,
+      AnyTensor,
+      AnyTensor,
+    ];
     return { inputs: [x, gamma, beta, mean, uniform(rng, vector, 0.3, 2)], attrs: { eps: 0.1 } };
   },
   layerNorm: (rng) => {
@@ -307,12 +325,22 @@ export const cases: Readonly<Record<string, Generator>> = {
     const shape = shapeOf(rng, 2);
     const momentum = chance(rng) ? 0.9 : 0;
     const weights = momentum === 0 ? [shape, shape] : [shape, shape, shape];
-    return { inputs: [...weights.map((s) => uniform(rng, s)), uniform(rng, [], 0.01, 0.1)], attrs: { momentum, decay: 0.01, nesterov: chance(rng) } };
+    return {
+      inputs: [...weights.map((s) => uniform(rng, s)), uniform(rng, [], 0.01, 0.1)],
+      attrs: { momentum, decay: 0.01, nesterov: chance(rng) },
+    };
   },
   adam: (rng) => {
     const shape = shapeOf(rng, 2);
     return {
-      inputs: [uniform(rng, shape), uniform(rng, shape), uniform(rng, shape), uniform(rng, shape, 0.1, 1), uniform(rng, [], 0.01, 0.1), uniform(rng, [2], 0.1, 1)],
+      inputs: [
+        uniform(rng, shape),
+        uniform(rng, shape),
+        uniform(rng, shape),
+        uniform(rng, shape, 0.1, 1),
+        uniform(rng, [], 0.01, 0.1),
+        uniform(rng, [2], 0.1, 1),
+      ],
       attrs: { beta1: 0.9, beta2: 0.999, eps: 1e-8, decay: 0.01, decoupled: chance(rng) },
     };
   },

@@ -1,0 +1,115 @@
+/** `sparseland run <recipe>`: train, save, reload, time, report. */
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { join, resolve } from "node:path";
+import { Option } from "commander";
+import { columnsText } from "../../papers/harness/index.js";
+import { InputError } from "../../src/core/index.js";
+import { printResult } from "../program.js";
+import { type Bar, createProgress } from "../progress.js";
+import { mostBytes } from "../recipe/yaml.js";
+import { quickened, readRecipe } from "../recipe/recipe.js";
+import type { CommonOptions, Register } from "../registry.js";
+import { bytes, milliseconds, percent, times, whole } from "../report/html.js";
+import type { RunResults } from "../run/results.js";
+import { type RunProgress, runRecipe } from "../run/runner.js";
+import { CheckFailed, type Terminal } from "../terminal.js";
+import { version } from "../version.js";
+
+interface Options extends CommonOptions {
+  readonly quick?: true;
+  readonly force?: true;
+}
+
+/** Reads a recipe file. */
+function recipeFrom(terminal: Terminal, path: string) {
+  const file = resolve(terminal.folder, path);
+  if (!existsSync(file)) throw new InputError(`${path}: no such recipe`);
+  const { size } = statSync(file);
+  if (size > mostBytes) throw new InputError(`${path}: ${size} bytes, expected at most ${mostBytes}`);
+  return readRecipe(readFileSync(file, "utf8"), path);
+}
+
+/** Progress bars and a table that grows by a row per trained network. */
+function progressOf(terminal: Terminal, epochs: number) {
+  const progress = createProgress(terminal);
+  let bar: Bar | undefined;
+  let heading = false;
+  const row = (cells: readonly string[]) => progress.log(`  ${cells.map((cell, i) => (i === 0 ? cell.padEnd(24) : cell.padStart(12))).join("")}`);
+  const onProgress = (event: RunProgress) => {
+    if (event.kind === "data") progress.log(`data: ${whole(event.train)} training and ${whole(event.test)} test examples from ${event.source}`);
+    else if (event.kind === "resumed") progress.log(`going on: ${event.finished} of ${event.of} networks are trained`);
+    else if (event.kind === "entry") {
+      if (!heading) row(["network", "accuracy", "sparsity", "non-zeros", "on disk", "training, s"]);
+      heading = true;
+      bar = progress.bar(event.entry.name, 1000);
+      if (event.resumedAt) progress.log(`  ${event.entry.name}: going on from its last epoch`);
+    } else if (event.kind === "event") {
+      const { event: inner } = event;
+      if (inner.kind === "step") bar?.update((1000 * inner.step) / inner.steps, `epoch ${inner.epoch + 1}/${epochs}, loss ${inner.loss.toFixed(3)}, sparsity ${percent(inner.sparsity, 1)}`);
+      else bar?.update((1000 * inner.point.epoch) / epochs, `epoch ${inner.point.epoch}/${epochs}, test accuracy ${percent(inner.point.testAccuracy)}`);
+    } else if (event.kind === "trained") {
+      bar?.stop();
+      const { name, testAccuracy, realisedSparsity, nonZeros, bytesOnDisk, trainSeconds } = event.result;
+      row([name, percent(testAccuracy), percent(realisedSparsity, 1), whole(nonZeros), bytes(bytesOnDisk), trainSeconds.toFixed(1)]);
+    } else {
+      if (event.done === 0) {
+        progress.log("timing every network against the dense one");
+        bar = progress.bar("timing", event.of);
+      }
+      bar?.update(event.done, event.name);
+    }
+  };
+  return { onProgress, stop: () => progress.stop() };
+}
+
+/** The closing table. */
+export function resultsText({ entries, machine }: RunResults, width: number): string {
+  const rows = entries.map((entry) => [
+    entry.name,
+    percent(entry.testAccuracy),
+    whole(entry.nonZeros),
+    bytes(entry.bytesOnDisk),
+    milliseconds(entry.msBatch1),
+    times(entry.speedupBatch1),
+    milliseconds(entry.msBatch64),
+    times(entry.speedupBatch64),
+  ]);
+  const table = columnsText(["network", "accuracy", "non-zeros", "on disk", "batch 1, ms", "speed-up", "batch 64, ms", "speed-up"], rows, width);
+  return `${table}\n\nMeasured on ${machine.cpu}, one thread; speed-up is the dense network's time over this one's, timed in turns.`;
+}
+
+/** The `run` command. */
+export const register: Register = (command, terminal) => {
+  command
+    .argument("<recipe>", "a recipe file, such as recipes/quickstart.yaml")
+    .addOption(new Option("--quick", "the recipe's smaller setting"))
+    .addOption(new Option("--force", "start over when the folder holds a run of another recipe"))
+    .addHelpText("after", "\n--out is the run folder (default: runs/<recipe name>), --seed replaces the recipe's seed.\nStopped in between, the same command goes on and ends with the same numbers.")
+    .action(async (path: string, options: Options) => {
+      const written = recipeFrom(terminal, path);
+      const sized = options.quick ? quickened(written) : { ...written, quick: undefined };
+      const recipe = options.seed === undefined ? sized : { ...sized, seed: options.seed };
+      const folder = resolve(terminal.folder, options.out ?? join("runs", recipe.name));
+      const progress = progressOf(terminal, recipe.train.epochs);
+      let results: RunResults;
+      try {
+        results = await runRecipe({
+          recipe,
+          quick: options.quick === true,
+          folder,
+          threads: options.threads ?? availableParallelism(),
+          force: options.force === true,
+          version: version(),
+          env: terminal.env,
+          now: terminal.now,
+          onProgress: progress.onProgress,
+        });
+      } finally {
+        progress.stop();
+      }
+      printResult(terminal, options, results, () => `\n${resultsText(results, terminal.columns)}\n\nReport: ${join(folder, "report.html")}`);
+      const differing = results.entries.filter(({ reloadedEqual }) => !reloadedEqual).map(({ name }) => name);
+      if (differing.length > 0) throw new CheckFailed(`after reloading from disk the predictions differ: ${differing.join(", ")}`);
+    });
+};

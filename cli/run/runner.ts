@@ -1,0 +1,94 @@
+/** Runs a recipe: trains every entry (or goes on where an earlier process stopped), times them all, writes results and report. */
+import { join } from "node:path";
+import { stringify } from "yaml";
+import { thisMachine } from "../../papers/harness/index.js";
+import { fingerprint } from "../../src/data/index.js";
+import { createEngine } from "../../src/engine/index.js";
+import type { TrainEvent } from "../../src/train/index.js";
+import { type PlannedEntry, plannedEntries, type Recipe } from "../recipe/recipe.js";
+import { reportPage } from "../report/page.js";
+import { openRunFolder } from "./folder.js";
+import { loadNetwork, measureEntry } from "./measure.js";
+import { checkResults, type EntryResult, type RunMachine, type RunResults } from "./results.js";
+import { dataOf, modelOfEntry, stepsOf, updaterOf } from "./setting.js";
+import { type TrainedEntry, trainEntry } from "./train-entry.js";
+
+/** How to run. */
+export interface RunOptions {
+  /** With its quick overrides in place where asked for. */
+  readonly recipe: Recipe;
+  readonly quick: boolean;
+  /** The run folder. */
+  readonly folder: string;
+  readonly threads: number;
+  /** Start over when the folder belongs to another recipe. */
+  readonly force: boolean;
+  readonly version: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly now: () => number;
+  readonly onProgress: (progress: RunProgress) => void;
+}
+
+/** What is going on. */
+export type RunProgress =
+  | { readonly kind: "data"; readonly train: number; readonly test: number; readonly source: string }
+  | { readonly kind: "resumed"; readonly finished: number; readonly of: number }
+  | { readonly kind: "entry"; readonly entry: PlannedEntry; readonly resumedAt: boolean }
+  | { readonly kind: "event"; readonly entry: PlannedEntry; readonly event: TrainEvent }
+  | { readonly kind: "trained"; readonly result: TrainedEntry; readonly done: number; readonly of: number }
+  | { readonly kind: "timing"; readonly name: string; readonly done: number; readonly of: number };
+
+/**
+ * Runs a recipe to its end.
+ *
+ * @returns the results as written to `results.json`
+ * @throws InputError when the recipe, the data or the folder do not fit
+ */
+export async function runRecipe(options: RunOptions): Promise<RunResults> {
+  const { recipe, quick, threads, force, version, env, now, onProgress } = options;
+  const entries = plannedEntries(recipe);
+  const data = await dataOf(recipe, env);
+  onProgress({ kind: "data", train: data.train.count, test: data.test.count, source: data.train.source });
+  // All that can be wrong with models and methods is found before anything is trained or written.
+  for (const entry of entries) {
+    modelOfEntry(recipe, entry, data.train);
+    updaterOf(entry, stepsOf(recipe, data.train));
+  }
+  const machine: RunMachine = { ...thisMachine(), threads };
+  const content = { recipe, version, data: [fingerprint(data.train), fingerprint(data.test)] };
+  const folder = openRunFolder<TrainedEntry>(options.folder, { content, quick, recipe: stringify(recipe) }, force);
+  const all = await createEngine({ threads });
+  try {
+    if (folder.resumed) onProgress({ kind: "resumed", finished: folder.finished.size, of: entries.length });
+    for (const entry of entries) {
+      if (folder.finished.has(entry.id)) continue;
+      onProgress({ kind: "entry", entry, resumedAt: folder.checkpoint(entry.id) !== undefined });
+      const onEvent = (event: TrainEvent) => onProgress({ kind: "event", entry, event });
+      const result = await trainEntry({ recipe, entry, data, engine: all, folder, machine, now, onEvent });
+      folder.finish(entry.id, result);
+      onProgress({ kind: "trained", result, done: folder.finished.size, of: entries.length });
+    }
+    const one = threads === 1 ? all : await createEngine({ threads: 1 });
+    const measured: EntryResult[] = [];
+    try {
+      const network = (entry: PlannedEntry) => loadNetwork(join(folder.path, "models", `${entry.id}.safetensors`));
+      const denseEntry = entries.find(({ method }) => method === "dense");
+      const dense = denseEntry && network(denseEntry);
+      for (const [i, entry] of entries.entries()) {
+        onProgress({ kind: "timing", name: entry.name, done: i, of: entries.length });
+        const loaded = network(entry);
+        measured.push(measureEntry(folder.finished.get(entry.id)!, loaded, dense ?? loaded, { one, all }, recipe.measure.runs, now));
+        await new Promise<void>((done) => setImmediate(done));
+      }
+    } finally {
+      if (one !== all) one.close();
+    }
+    const results = checkResults({ format: 1, sparseland: version, machine, seed: recipe.seed, recipe, quick, entries: measured });
+    folder.write("results.json", `${JSON.stringify(results, null, 2)}\n`);
+    folder.write("report.html", reportPage([{ name: recipe.name, results }]));
+    return results;
+  } finally {
+    all.close();
+    folder.close();
+  }
+}

@@ -1,0 +1,67 @@
+/** Checkpoints: everything that a resumed run needs to end with the numbers of an unbroken one, as one safetensors file. */
+import { FormatError, type Tensor, tensor } from "../core/index.js";
+import { compressDense, expandSparse, readSparseSafetensors, type SparseTensor, writeSparseSafetensors } from "../formats/index.js";
+import { type Mask, maskOf } from "../sparsity/index.js";
+import type { Snapshot } from "./holder.js";
+
+/** One point of a training curve. */
+export interface CurvePoint {
+  readonly epoch: number;
+  readonly trainLoss: number;
+  readonly trainAccuracy: number;
+  readonly testAccuracy: number;
+  readonly testLoss: number;
+  /** Zeros among prunable weights. */
+  readonly sparsity: number;
+  readonly learningRate: number;
+  /** Seconds of training (not evaluation) in this epoch. */
+  readonly seconds: number;
+}
+
+/** A run between two epochs. */
+export interface Checkpoint {
+  /** Epochs done. */
+  readonly epoch: number;
+  readonly snapshot: Snapshot;
+  /** The method's own state, plain JSON. */
+  readonly methodState: unknown;
+  readonly curve: readonly CurvePoint[];
+  /** Names what the run is: a checkpoint of another run is refused. */
+  readonly identity: string;
+}
+
+const KEY = "sparseland.checkpoint";
+const MASK = "mask/";
+const VALUE = "value/";
+
+/** Writes a checkpoint. */
+export function writeCheckpoint(checkpoint: Checkpoint): Uint8Array {
+  const { snapshot, epoch, methodState, curve, identity } = checkpoint;
+  const tensors: Record<string, { dtype: "f32"; shape: readonly number[]; data: Float32Array }> = {};
+  for (const [path, value] of Object.entries(snapshot.values)) tensors[VALUE + path] = { dtype: "f32", shape: value.shape, data: value.data };
+  const sparse: Record<string, SparseTensor> = {};
+  // A mask is a sparse tensor of ones: its positions take a bitmap or less.
+  for (const [path, mask] of Object.entries(snapshot.masks)) sparse[MASK + path] = compressDense(mask.data, { shape: mask.shape, layout: "csr" });
+  return writeSparseSafetensors({ tensors, sparse, metadata: { [KEY]: JSON.stringify({ version: 1, epoch, methodState, curve, identity }) } });
+}
+
+/**
+ * Reads a checkpoint.
+ * @param identity what the run is
+ * @throws FormatError when the file is damaged, of another version, or of another run
+ */
+export function readCheckpoint(bytes: Uint8Array, identity: string): Checkpoint {
+  const file = readSparseSafetensors(bytes);
+  const text = file.metadata[KEY];
+  if (text === undefined) throw new FormatError("checkpoint", "the file is no training checkpoint");
+  const head = JSON.parse(text) as { version: number; epoch: number; methodState: unknown; curve: CurvePoint[]; identity: string };
+  if (head.version !== 1) throw new FormatError("checkpoint", `version ${head.version} is not known; this is version 1`);
+  if (head.identity !== identity) throw new FormatError("checkpoint", "it belongs to a run with other settings; start anew in another folder");
+  const values: Record<string, Tensor> = {};
+  const masks: Record<string, Mask> = {};
+  for (const [name, array] of Object.entries(file.tensors)) if (name.startsWith(VALUE)) values[name.slice(VALUE.length)] = tensor(array.shape, array.data as Float32Array);
+  for (const [name, held] of Object.entries(file.sparse)) {
+    if (name.startsWith(MASK)) masks[name.slice(MASK.length)] = maskOf(held.shape, Uint8Array.from(expandSparse(held)));
+  }
+  return { epoch: head.epoch, snapshot: { values, masks }, methodState: head.methodState, curve: head.curve, identity };
+}
