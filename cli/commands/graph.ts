@@ -93,7 +93,7 @@ function readLine(file: string, { graph, selfLoops, repeats, undirected }: Graph
   return `${file}: ${graph.nodes} nodes, ${graph.arcs} arcs${notes.length > 0 ? ` (${notes.join("; ")})` : ""}`;
 }
 
-const round = (value: number) => Number(value.toPrecision(4));
+const round = (value: number) => (Number.isInteger(value) ? value : Number(value.toPrecision(4)));
 
 /** The numbers of one graph as rows of a table. */
 function profileRows(profiles: readonly GraphProfile[]): (readonly (string | number)[])[] {

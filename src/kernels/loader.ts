@@ -4,7 +4,7 @@
 import { InputError, OptionError, requireInteger, requireOneOf } from "../core/index.js";
 import { wasmBase64 as plainBase64 } from "./generated/plain.js";
 import { wasmBase64 as relaxedBase64 } from "./generated/relaxed.js";
-import { signatures } from "./generated/signatures.js";
+import { signatures, version } from "./generated/signatures.js";
 import type { Views } from "./reference/views.js";
 import type { Flavor } from "./templates/emit.js";
 
@@ -20,6 +20,8 @@ export type KernelExports = Readonly<Record<KernelName, (...args: number[]) => v
   readonly serve: (tid: number, ticket: number) => void;
   /** First address that no part of the module uses. */
   readonly heapBase: WebAssembly.Global;
+  /** Hash of the signatures that the module was built with. */
+  readonly version: WebAssembly.Global;
 };
 
 /** A loaded module and its memory. */
@@ -183,10 +185,14 @@ export async function loadKernels(options: LoadOptions = {}): Promise<Kernels> {
   const made = given ? { memory: given, maximum: MOST_PAGES } : createMemory(pages, maximumPages, shared);
   const module = await moduleFor(flavor, shared);
   const instance = await WebAssembly.instantiate(module, { env: { memory: made.memory } });
+  const exports = instance.exports as unknown as KernelExports;
+  if (exports.version?.value !== version) {
+    throw new InputError("loadKernels: the compiled kernels and their signatures differ; run npm run build:kernels");
+  }
   const { memory } = made;
   let views: Views | undefined;
   return {
-    exports: instance.exports as unknown as KernelExports,
+    exports,
     memory,
     module,
     flavor,

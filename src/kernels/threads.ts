@@ -99,6 +99,7 @@ export async function createPool(kernels: Kernels, threads: number, options: Poo
 
   function release(): void {
     if (count > 1) {
+      if (state === "lost") Atomics.store(control, WORDS.lost, 1);
       Atomics.store(control, WORDS.stop, 1);
       Atomics.add(control, WORDS.ticket, 1);
       Atomics.add(control, WORDS.generation, 1);

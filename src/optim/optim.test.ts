@@ -10,6 +10,7 @@
  *     a.grad=wave(3); b.grad=wave(4,seed=1); print(clip_grad_norm_([a,b],.5), a.grad, b.grad)
  *     OneCycleLR(SGD(lr=.5),max_lr=.5,total_steps=10); CosineAnnealingLR(SGD(lr=.5),T_max=8,eta_min=.01)
  */
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type AnyTensor, InputError, mapTree, OptionError, sizeOf, type Tensor, type Tree, tensor } from "../core/index.js";
 import {
@@ -193,6 +194,28 @@ describe("schedules", () => {
     expectClose(values(optim.warmUp(4, optim.stepRate(1, { milestones: [1] })), 6), [0.25, 0.5, 0.75, 1, 1, 0.1]);
     expect(values(optim.warmUp(0, optim.constantRate(2)), 2)).toEqual([2, 2]);
     expect(() => optim.stepRate(1, { milestones: [4, 2] })).toThrow(InputError);
+  });
+
+  it("fall, rise and peak where they say, for any length", () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 300 }),
+        fc.integer({ min: 0, max: 50 }),
+        fc.double({ min: 1e-6, max: 10, noNaN: true }),
+        (steps, rise, rate) => {
+          const fall = values(optim.cosineRate(rate, { steps }), steps + 1);
+          expect([fall[0], fall[steps]]).toEqual([rate, 0]);
+          for (let i = 1; i < fall.length; i++) expect(fall[i]).toBeLessThan(fall[i - 1]!);
+          const warm = values(optim.warmUp(rise, optim.cosineRate(rate, { steps })), rise + 1);
+          expect(warm[rise]).toBe(rate);
+          for (let i = 1; i < rise; i++) expect(warm[i]).toBeGreaterThan(warm[i - 1]!);
+          const cycle = values(optim.oneCycle(rate, { steps: steps + 9 }), steps + 9);
+          expect(Math.max(...cycle)).toBeLessThanOrEqual(rate * (1 + 1e-12));
+          expect(cycle.at(-1)).toBeCloseTo(rate / 25 / 1e4, 12);
+        },
+      ),
+      { numRuns: 50 },
+    );
   });
 
   it("are defined before the start and after the end", () => {

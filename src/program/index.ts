@@ -3,5 +3,8 @@ export * from "./grad.js";
 export * from "./graph.js";
 export * from "./interpret.js";
 export * from "./ops/index.js";
+export * from "./passes/batch.js";
+export * from "./passes/fold-batch-norm.js";
+export * from "./passes/layouts.js";
 export * from "./trace.js";
 export * from "./types.js";

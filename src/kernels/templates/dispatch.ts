@@ -59,7 +59,7 @@ function meet(threads: i32): void {
  for (let i: i32 = 0; i < SPINS; ++i) if (atomic.load<i32>(C, 8) != generation) return;
  let turns: i32 = 0;
  while (atomic.load<i32>(C, 8) == generation) {
-  if (atomic.load<i32>(C, 28) != 0) return;
+  if (atomic.load<i32>(C, 28) != 0 || atomic.load<i32>(C, 32) != 0) return;
   if (atomic.wait<i32>(C + 8, generation, TURN) == 2 && ++turns >= 60) { atomic.store<i32>(C, 1, 32); return; }
  }
 }

@@ -1,0 +1,101 @@
+/**
+ * Dense or sparse, layer by layer, by measured time on this machine: each layer with a compressed weight runs alone, at its own
+ * shapes, with its weight dense and with its weight sparse.
+ */
+import { InputError, type Tensor, type Tree } from "../core/index.js";
+import type { Engine } from "../engine/index.js";
+import { atBatch, type BatchProgram, type Operation, type ParamLayout, type Program, withLayouts } from "../program/index.js";
+import { denseOf, type FileParam } from "./model-file.js";
+
+/** What was measured of one layer. */
+export interface LayerTiming {
+  readonly path: string;
+  readonly shape: readonly number[];
+  /** Zeros of the weight, in [0, 1]. */
+  readonly sparsity: number;
+  /** Milliseconds of the layer's operation alone, at the least of several runs. */
+  readonly denseMs: number;
+  readonly sparseMs: number;
+  readonly choice: "dense" | "sparse";
+}
+
+/** Layout of a compressed param in the engine. */
+export function layoutOf(param: FileParam): ParamLayout {
+  if (param.kind === "dense") return { kind: "dense" };
+  const { layout, block, values } = param.value;
+  if (layout === "block" && block && block[1] === 1 && (block[0] === 2 || block[0] === 4)) return { kind: "block", rows: block[0], capacity: values.length };
+  if (layout === "block") throw new InputError(`engine: blocks of ${block?.join("x")} have no kernels; 2x1 and 4x1 have`);
+  return { kind: "csr", capacity: Math.max(1, values.length) };
+}
+
+/** Least time of several runs, after some to warm up. */
+export function leastMs(run: () => void, now: () => number, budget = 20): number {
+  for (let i = 0; i < 3; i++) run();
+  let least = Number.POSITIVE_INFINITY;
+  const start = now();
+  for (let i = 0; i < 7 || now() - start < budget; i++) {
+    const before = now();
+    run();
+    least = Math.min(least, now() - before);
+    if (i >= 200) break;
+  }
+  return least;
+}
+
+/** The program of one operation alone: its left operand an input, its weight a param. */
+function alone(program: Program, operation: Operation, path: string): Program {
+  const [x, w] = operation.inputs as [number, number];
+  const [y] = operation.outputs as [number];
+  const { pattern: _, ...type } = program.values[x]!;
+  return {
+    values: [type, { shape: program.values[w]!.shape, dtype: "f32" }, program.values[y]!],
+    operations: [{ ...operation, inputs: [0, 1], outputs: [2] }],
+    inputs: { x: 0 },
+    params: { [path]: { value: 1, layout: { kind: "dense" } } },
+    outputs: { y: 2 },
+    updates: {},
+  };
+}
+
+/** Data that no kernel can find easy: the same numbers every time. */
+function filler(n: number): Float32Array {
+  const data = new Float32Array(n);
+  for (let i = 0; i < n; i++) data[i] = ((i * 7919) % 1009) / 1009 - 0.5;
+  return data;
+}
+
+function timeAlone(engine: Engine, program: Program, path: string, value: Tensor, layout: ParamLayout, now: () => number): number {
+  const laid = withLayouts(program, { [path]: layout });
+  const store = engine.params({ [path]: { shape: value.shape, layout } }, { [path]: value });
+  const plan = engine.compile(laid, store, { frozen: true });
+  try {
+    plan.set({ x: filler(laid.values[0]!.shape.reduce((a, b) => a * b, 1)) });
+    return leastMs(() => plan.step(), now);
+  } finally {
+    plan.close();
+    store.close();
+  }
+}
+
+/**
+ * Times every layer that has a compressed weight.
+ * @param now a clock in milliseconds
+ */
+export function timeLayers(engine: Engine, program: BatchProgram, params: Tree<FileParam>, batch: number, now: () => number): LayerTiming[] {
+  const sized = atBatch(program, batch);
+  const paths = new Map(Object.entries(sized.params).map(([path, p]) => [p.value, path]));
+  const found: LayerTiming[] = [];
+  for (const operation of sized.operations) {
+    const path = paths.get(operation.inputs[1] ?? -1);
+    const param = path === undefined ? undefined : params[path];
+    if (path === undefined || param?.kind !== "sparse" || (operation.op !== "conv2d" && operation.op !== "matmul")) continue;
+    const value = denseOf(param);
+    const small = alone(sized, operation, path);
+    const denseMs = timeAlone(engine, small, path, value, { kind: "dense" }, now);
+    const sparseMs = timeAlone(engine, small, path, value, layoutOf(param), now);
+    const sparsity = 1 - param.value.values.length / value.data.length;
+    found.push({ path, shape: value.shape, sparsity, denseMs, sparseMs, choice: sparseMs <= denseMs ? "sparse" : "dense" });
+  }
+  return found;
+}
+
