@@ -47,13 +47,14 @@ export function cutOut(program: Program, operation: Operation, path: string, lay
 }
 
 /** The operation that reads a param and multiplies by it, or undefined (embeddings, tied uses). */
-function operationOf(program: Program, path: string): Operation | undefined {
+export function operationOf(program: Program, path: string): Operation | undefined {
   const id = program.params[path]!.value;
   const users = program.operations.filter(({ inputs }) => inputs.includes(id));
   return users.length === 1 ? users[0] : undefined;
 }
 
-function compileAlone(engine: Engine, program: Program, path: string, value: Tensor, layout: ParamLayout) {
+/** Compiles a program of one param and sets its inputs to random numbers. */
+export function compileAlone(engine: Engine, program: Program, path: string, value: Tensor, layout: ParamLayout) {
   const spec: ParamSpec = { shape: value.shape, ...(layout.kind === "dense" ? {} : { layout }) };
   const store = engine.params({ [path]: spec }, { [path]: layout.kind === "dense" ? value : liveOf(value) });
   const plan = engine.compile(program, store, { frozen: true });

@@ -75,8 +75,9 @@ describe("sparseland run", () => {
     const [dense, small, ...sparse] = results.entries as [RunResults["entries"][number], RunResults["entries"][number], ...RunResults["entries"]];
     expect([dense.params, dense.nonZeros, dense.speedupBatch1]).toEqual([784 * 64 + 64 + 64 * 32 + 32 + 32 * 10 + 10, dense.params, expect.any(Number)]);
     // The small twin has at most the parameters that the network has non-zeros at density 0.2: 106 + 0.2 * 52544.
-    expect(small.params).toBeLessThanOrEqual(106 + Math.round(0.2 * (784 * 64 + 64 * 32 + 320)));
-    expect(small.params).toBeGreaterThan(0.8 * small.params);
+    const most = 106 + Math.round(0.2 * (784 * 64 + 64 * 32 + 320));
+    expect(small.params).toBeLessThanOrEqual(most);
+    expect(small.params).toBeGreaterThan(0.9 * most);
     for (const entry of results.entries) {
       expect(entry.testAccuracy).toBeGreaterThan(0.3);
       expect(entry.reloadedEqual).toBe(true);
@@ -93,7 +94,7 @@ describe("sparseland run", () => {
       expect(entry.bytesOnDisk).toBeLessThan((entry.targetSparsity === 0.8 ? 0.35 : 0.25) * dense.bytesOnDisk);
       expect(entry.theoreticalFlops).toBeLessThan(0.25 * dense.theoreticalFlops);
       expect(entry.card).toMatchObject({ targetSparsity: entry.targetSparsity, seeds: [3] });
-      expect(entry.layers.find(({ name }) => name === "fc1.weight" || name === "0.weight" || name.endsWith("weight"))!.reason).toMatch(/sparse/);
+      expect(entry.layers[0]!.reason).toMatch(/measured .* sparse, .* dense|in the whole network/);
     }
     expect(sparse.map(({ trainingKernels }) => trainingKernels)).toEqual(["simulated", "sparse", "sparse"]);
     expect(readdirSync(join(folder, "whole")).sort()).toEqual(["checkpoints", "models", "recipe.yaml", "report.html", "results.json", "run.json"]);
@@ -153,6 +154,8 @@ describe("sparseland run", () => {
     const code = await runCommandLine(["run", name, "--out", `bad-${name}`, "--threads", "1"], terminal);
     expect(terminal.stderr()).toContain(message);
     expect([code, terminal.stdout()]).toEqual([2, ""]);
+    // Nothing is written for a recipe that is wrong; one that diverges is found out only while it trains.
+    expect(existsSync(join(folder, `bad-${name}`))).toBe(name === "diverges.yaml");
     expect(existsSync(join(folder, `bad-${name}`, "results.json"))).toBe(false);
   });
 });

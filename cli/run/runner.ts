@@ -2,9 +2,11 @@
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { thisMachine } from "../../papers/harness/index.js";
-import { fingerprint } from "../../src/data/index.js";
+import { createRng } from "../../src/core/index.js";
+import { type DatasetSplits, fingerprint } from "../../src/data/index.js";
 import { createEngine } from "../../src/engine/index.js";
-import type { TrainEvent } from "../../src/train/index.js";
+import { initParams } from "../../src/nn/index.js";
+import { paramInfos, type TrainEvent } from "../../src/train/index.js";
 import { type PlannedEntry, plannedEntries, type Recipe } from "../recipe/recipe.js";
 import { reportPage } from "../report/page.js";
 import { openRunFolder } from "./folder.js";
@@ -38,6 +40,16 @@ export type RunProgress =
   | { readonly kind: "trained"; readonly result: TrainedEntry; readonly done: number; readonly of: number }
   | { readonly kind: "timing"; readonly name: string; readonly done: number; readonly of: number };
 
+/** Builds the model and lets the method draw its first masks. @throws InputError when they refuse */
+async function rehearse(recipe: Recipe, entry: PlannedEntry, { train }: DatasetSplits): Promise<void> {
+  const model = modelOfEntry(recipe, entry, train);
+  const steps = stepsOf(recipe, train);
+  const rng = createRng(recipe.seed);
+  const params = initParams(model.module, rng);
+  // Weights serve as gradients: only whether the method accepts its options is asked here.
+  await updaterOf(entry, steps)?.init({ params, infos: paramInfos(model), rng, gradients: () => params, steps });
+}
+
 /**
  * Runs a recipe to its end.
  *
@@ -50,10 +62,7 @@ export async function runRecipe(options: RunOptions): Promise<RunResults> {
   const data = await dataOf(recipe, env);
   onProgress({ kind: "data", train: data.train.count, test: data.test.count, source: data.train.source });
   // All that can be wrong with models and methods is found before anything is trained or written.
-  for (const entry of entries) {
-    modelOfEntry(recipe, entry, data.train);
-    updaterOf(entry, stepsOf(recipe, data.train));
-  }
+  for (const entry of entries) await rehearse(recipe, entry, data);
   const machine: RunMachine = { ...thisMachine(), threads };
   const content = { recipe, version, data: [fingerprint(data.train), fingerprint(data.test)] };
   const folder = openRunFolder<TrainedEntry>(options.folder, { content, quick, recipe: stringify(recipe) }, force);

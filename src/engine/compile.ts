@@ -50,7 +50,7 @@ export function compileProgram(program: Program, params: ParamStore, host: Compi
     }
     const layout = pattern === undefined ? ({ kind: "rows" } as const) : ({ kind: "live", pattern } as const);
     const buffer = l.fixed(l.bytes(param.value, layout), path, params.address(path));
-    l.place(param.value, { buffer, offset: 0, layout, clean: false });
+    l.homes.set(path, l.place(param.value, { buffer, offset: 0, layout, clean: false }));
   }
   const inputs: Record<string, Compiled["inputs"][string]> = {};
   for (const [name, value] of Object.entries(program.inputs)) {
@@ -67,7 +67,7 @@ export function compileProgram(program: Program, params: ParamStore, host: Compi
     if (!operation.outputs.some((value) => l.pending.has(value))) l.done[i] = 1;
   });
   l.at = program.operations.length;
-  for (const [path, value] of Object.entries(program.updates)) writeBack(l, program, path, value);
+  for (const [path, value] of Object.entries(program.updates)) writeBack(l, path, value);
   const outputs: Record<string, Compiled["outputs"][string]> = {};
   for (const [name, value] of Object.entries(program.outputs)) {
     const { shape, dtype, pattern } = l.type(value);
@@ -99,11 +99,12 @@ function indexLimit(program: Program, value: number): number | undefined {
 }
 
 /** Leaves a computed value in its param's memory. */
-function writeBack(l: Lowering, program: Program, path: string, value: number): void {
-  const target = l.any(program.params[path]!.value);
+function writeBack(l: Lowering, path: string, value: number): void {
+  const target = l.homes.get(path)!;
   const from = target.layout.kind === "live" ? l.any(value) : l.rows(value);
   if (from.buffer === target.buffer) return;
   if (from.layout.kind !== target.layout.kind) throw new InputError(`compile: the update of "${path}" does not have the param's layout`);
+  l.preserve(target);
   l.step({
     name: "update",
     domain: { key: `update:${path}`, units: 1, parts: 1 },
@@ -119,7 +120,7 @@ function writeBack(l: Lowering, program: Program, path: string, value: number): 
  */
 function splitPrepared(l: Lowering, program: Program): { prepared: Step[]; repeated: Step[] } {
   const constant = new Set<Buffer>();
-  for (const [path, { value }] of Object.entries(program.params)) if (!(path in program.updates)) constant.add(l.any(value).buffer);
+  for (const [path, { buffer }] of l.homes) if (!(path in program.updates)) constant.add(buffer);
   const writers = new Map<Buffer, number>();
   for (const step of l.steps) for (const { buffer } of step.writes) writers.set(buffer, (writers.get(buffer) ?? 0) + 1);
   const prepared: Step[] = [];

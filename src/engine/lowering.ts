@@ -78,6 +78,8 @@ export class Lowering {
   /** Run again whenever the topology of this pattern changes. */
   readonly refreshers: { readonly pattern: string; readonly refresh: () => void }[] = [];
   readonly notes = new Map<string, Placed>();
+  /** The memory of each param. */
+  readonly homes = new Map<string, Placed>();
   /** Operation being lowered. */
   at = 0;
   readonly #copies: Placed[][];
@@ -210,6 +212,37 @@ export class Lowering {
   /** Whether anything needs this value: an operation, an output, an update. */
   needed(value: number): boolean {
     return this.consumers[value]!.length > 0 || this.#ends.has(value);
+  }
+
+  /** Whether a value is an output or an update of the program. */
+  isEnd(value: number): boolean {
+    return this.#ends.has(value);
+  }
+
+  /**
+   * To be called before a param's memory is overwritten: emits what is pending, and gives the old value a copy where an operation
+   * further on, an output or another param's update still needs it.
+   */
+  preserve(home: Placed): void {
+    for (const value of [...this.pending.keys()]) this.settle(value);
+    const needed = [...(this.#holders.get(home.buffer) ?? [])].filter(
+      (value) => this.#ends.has(value) || this.consumers[value]!.some((i) => !this.done[i] && i !== this.at),
+    );
+    if (needed.length === 0) return;
+    const buffer = this.temporary(home.buffer.bytes, "old value");
+    this.step({
+      name: "keep old value",
+      domain: ONE,
+      reads: [whole(home)],
+      writes: [{ buffer, local: false }],
+      emit: (call) => call("copy", { bytes: buffer.bytes, x: home.buffer.address, y: buffer.address }),
+    });
+    for (const value of needed) {
+      this.#holders.get(home.buffer)!.delete(value);
+      const copies = this.#copies[value]!;
+      this.#copies[value] = copies.filter((p) => p.buffer !== home.buffer);
+      for (const p of copies) if (p.buffer === home.buffer) this.place(value, { ...p, buffer });
+    }
   }
 
   /** The layouts in which a value lies already. */

@@ -10,7 +10,7 @@ export interface Interval {
   readonly lanes: Step[][];
 }
 
-/** How step b, later in program order, depends on step a: not at all, unit by unit, or as a whole. */
+/** How step b, later in program order, depends on step a: not at all, unit by unit (or both have but one unit), or as a whole. */
 type Link = 0 | 1 | 2;
 
 function link(a: Step, b: Step): Link {
@@ -19,7 +19,7 @@ function link(a: Step, b: Step): Link {
     for (const x of first) {
       for (const y of second) {
         if (x.buffer !== y.buffer) continue;
-        const local = x.local && y.local && a.domain.key === b.domain.key;
+        const local = a.domain.key === b.domain.key && ((x.local && y.local) || a.domain.units === 1);
         found = found === 2 || !local ? 2 : 1;
       }
     }

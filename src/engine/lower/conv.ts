@@ -325,7 +325,7 @@ export function lowerConvInputGrad(l: Lowering, operation: Operation): void {
  */
 function joinSum(l: Lowering, dx: number, layout: Planes): Placed | undefined {
   const users = l.consumers[dx]!;
-  if (users.length !== 1) return undefined;
+  if (users.length !== 1 || l.isEnd(dx)) return undefined;
   const user = l.program.operations[users[0]!]!;
   if (user.op !== "add") return undefined;
   const other = user.inputs[0] === dx ? user.inputs[1]! : user.inputs[0]!;

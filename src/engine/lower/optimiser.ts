@@ -10,7 +10,9 @@ function own(l: Lowering, input: number, output: number): Placed {
   if (path === undefined || l.program.updates[path] !== output) {
     throw new InputError("engine: an optimiser step works in place: its weight and slots must be params, and its results their updates");
   }
-  return l.any(input);
+  const home = l.homes.get(path)!;
+  l.preserve(home);
+  return home;
 }
 
 /** sgd(w, g, [m], lr). */
