@@ -39,4 +39,6 @@ export const commands: readonly CommandEntry[] = [
   { name: "inspect", summary: "a model's layers: sparsity, the kernel taken and why, where sparsity begins to pay", load: () => import("./commands/inspect.js") },
   { name: "bench", summary: "time a model on this machine, beside the same model with dense kernels", load: () => import("./commands/bench.js") },
   { name: "reproduce", summary: "measure the claims of papers and print them beside the published numbers", load: () => import("./commands/reproduce.js") },
+  { name: "sdr", summary: "sparse distributed representations: false matches and misses of one setting", load: () => import("./commands/sdr.js") },
+  { name: "graph", summary: "directed graphs: sample, describe, convert", load: () => import("./commands/graph.js") },
 ];

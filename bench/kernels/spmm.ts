@@ -63,10 +63,24 @@ export async function* spmmBench(): AsyncGenerator<Row & { flops: number }> {
           const walking = matrix.parts.map(({ cnt, idx, w }, part) => {
             const offsets = kernels.views().i32.slice(idx / 4, idx / 4 + matrix.entries);
             const distances = offsets.map((at, e) => (e + 1 < offsets.length ? offsets[e + 1]! - at : 0));
-            const list = { nb: matrix.blocks, cnt, idx: arena.put(distances), w, bias, x: x + offsets[0]!, y, n: pixels, ys: stride };
+            const list = {
+              nb: matrix.blocks,
+              cnt,
+              idx: arena.put(distances),
+              w,
+              bias,
+              x: x + offsets[0]!,
+              y,
+              n: pixels,
+              ys: stride,
+            };
             return encode("sp1d_28", { ...list, acc: part ? 1 : 0, shared: 0, ...NO_CLAMP });
           });
-          cases.push({ name: `sp1d_28 ${size}x${size}@${pixels} ${sparsity * 100} %${parts > 1 ? ` ${parts} parts` : ""}`, code: walking, flops });
+          cases.push({
+            name: `sp1d_28 ${size}x${size}@${pixels} ${sparsity * 100} %${parts > 1 ? ` ${parts} parts` : ""}`,
+            code: walking,
+            flops,
+          });
         }
         if (parts === 1 && kernel !== "sp1_16" && kernel !== "sp1_24" && kernel !== "sp1_32") {
           const { cnt, idx } = matrix.parts[0]!;

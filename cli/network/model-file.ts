@@ -23,6 +23,13 @@ export interface Network {
 /** Non-zeros of a param. */
 export const nonZerosOf = (value: Tensor): number => value.data.reduce((count, x) => count + (x === 0 ? 0 : 1), 0);
 
+/** The architecture as `createModel` takes it: residual networks of every depth are one family. */
+function describe({ name, options, inputShape, classes }: Model): { name: string; options: Readonly<Record<string, unknown>> } {
+  const depth = /^resnet(\d+)$/.exec(name)?.[1];
+  const whole = { ...options, inputShape, classes };
+  return depth === undefined ? { name, options: whole } : { name: "resnet", options: { ...whole, depth: Number(depth) } };
+}
+
 /** The file's bytes. A masked param is stored compressed when that is smaller. The same network gives the same bytes. */
 export function encodeNetwork({ model, params, masked, notes }: Network): Uint8Array {
   const tensors: Record<string, NamedArray> = {};
@@ -37,8 +44,7 @@ export function encodeNetwork({ model, params, masked, notes }: Network): Uint8A
     }
     tensors[path] = { dtype: "f32", shape: [...value.shape], data: value.data };
   }
-  const described = JSON.stringify({ name: model.name, options: { ...model.options, inputShape: model.inputShape, classes: model.classes } });
-  return writeSparseSafetensors({ tensors, sparse, metadata: { ...notes, [MODEL_KEY]: described, "sparseland.masked": JSON.stringify(masked) } });
+  return writeSparseSafetensors({ tensors, sparse, metadata: { ...notes, [MODEL_KEY]: JSON.stringify(describe(model)), "sparseland.masked": JSON.stringify(masked) } });
 }
 
 function jsonOf(text: string | undefined, key: string, file: string): unknown {

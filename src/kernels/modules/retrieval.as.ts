@@ -161,8 +161,8 @@ function dotFloat32(ctx: usize, dense: usize, d: u32): f32 { return dotOf<u32, f
   }
 }
 
-/** Documents whose records are fetched together. */
-const TOUCHED: u32 = 16;
+/** Documents gathered from promising blocks before they are scored, and most whose records are fetched together. */
+const BATCH: u32 = 16, TOUCHED: u32 = 32;
 
 /** Reads one byte of every cache line of some records: the misses overlap, where scores one by one would wait for each. */
 function touch(ctx: usize, kind: u32, log: usize, from: u32, to: u32): void {
@@ -215,6 +215,21 @@ export function exhaustive(ctx: usize, indices: usize, values: usize, n: u32, k:
 }
 
 // ---- block scores
+
+/** Scores documents `from` to `to` of the log and offers them to the heap; returns its size. */
+function scoreBatch(ctx: usize, kind: u32, dense: usize, log: usize, from: u32, to: u32, heap: usize, kept: u32, k: u32): u32 {
+  let size = kept;
+  for (let start = from; start < to; start += TOUCHED) {
+    const end = min(start + TOUCHED, to);
+    touch(ctx, kind, log, start, end);
+    for (let i = start; i < end; i++) {
+      const d = load<u32>(log + (i << 2));
+      const s = dot(ctx, kind, dense, d);
+      if (s > 0) size = offer(heap, size, k, s, d);
+    }
+  }
+  return size;
+}
 
 /** First position in [lo, hi) whose coordinate is at least c. */
 // @ts-ignore: decorator
@@ -326,7 +341,7 @@ export function search(ctx: usize, indices: usize, values: usize, n: u32, k: u32
   const postings: usize = word(ctx, POSTINGS);
   fillDense(ctx, kind, indices, values, n);
   const lists = choose(values, n, cut, chosen);
-  let size: u32 = 0, logged: u32 = 0, opened: u32 = 0, seen: u32 = 0;
+  let size: u32 = 0, logged: u32 = 0, scored: u32 = 0, opened: u32 = 0, seen: u32 = 0;
   let threshold: f32 = -1;
   for (let l: u32 = 0; l < lists; l++) {
     const list = load<u32>(indices + (load<u32>(chosen + (l << 2)) << 2));
@@ -354,7 +369,6 @@ export function search(ctx: usize, indices: usize, values: usize, n: u32, k: u32
       opened++;
       let p: usize = postings + (load<u32>(blockStarts + ((first + b) << 2)) << 2);
       const end: usize = postings + (load<u32>(blockStarts + ((first + b) << 2), 4) << 2);
-      const before = logged;
       for (; p < end; p += 4) {
         const d = load<u32>(p);
         const cell = visited + (d >> 3);
@@ -365,16 +379,15 @@ export function search(ctx: usize, indices: usize, values: usize, n: u32, k: u32
         store<u32>(log + (logged << 2), d);
         logged++;
       }
-      for (let from = before; from < logged; from += TOUCHED) {
-        const to = min(from + TOUCHED, logged);
-        touch(ctx, kind, log, from, to);
-        for (let i = from; i < to; i++) {
-          const d = load<u32>(log + (i << 2));
-          size = offer(heap, size, k, dot(ctx, kind, dense, d), d);
-        }
+      if (logged - scored >= BATCH) {
+        size = scoreBatch(ctx, kind, dense, log, scored, logged, heap, size, k);
+        scored = logged;
+        if (size == k) threshold = factor * load<f32>(heap);
       }
-      if (size == k) threshold = factor * load<f32>(heap);
     }
+    size = scoreBatch(ctx, kind, dense, log, scored, logged, heap, size, k);
+    scored = logged;
+    if (size == k) threshold = factor * load<f32>(heap);
   }
   if (neighbours > 0) {
     const count = word(ctx, NEIGHBOUR_COUNT);

@@ -49,7 +49,8 @@ export interface Hierarchy {
   /** The response that should follow, from horizontal weights alone. */
   predict(previous: HierarchyResponse): HierarchyResponse;
   /**
-   * The image that a response stands for: evidence of every pixel, in [0, 1], averaged over the macs that see it.
+   * The image that a response stands for: evidence of every pixel, in [0, 1], averaged over the macs that see it; with complement
+   * coding the share of "on" in all evidence of the pixel.
    * @param from level to start from: codes of lower levels are recalled from it. Default 0, the lowest codes themselves
    */
   reconstruct(response: HierarchyResponse, from?: number): Float32Array;
@@ -197,7 +198,9 @@ export function createHierarchy({ image, levels, complement = false, temporal = 
         if (!code) return;
         const evidence = built[0]!.macs[m]!.reconstruct(code);
         built[0]!.fields[m]!.forEach((pixel, i) => {
-          sums[pixel]! += evidence[i * built[0]!.lowerUnits]!;
+          const on = evidence[complement ? 2 * i : i]!;
+          const off = complement ? evidence[2 * i + 1]! : 0;
+          sums[pixel]! += off > 0 ? on / (on + off) : on;
           views[pixel]!++;
         });
       });

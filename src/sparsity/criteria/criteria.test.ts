@@ -33,6 +33,18 @@ const examples: Readonly<Record<string, readonly (readonly [number[], number[], 
       [0, 0.5, 1],
     ],
   ],
+  grasp: [
+    [
+      [1, -2, 0],
+      [3, 4, 5],
+      [3, -8, 0],
+    ],
+    [
+      [-0.5, 2, -4],
+      [-2, 0, 0.25],
+      [1, 0, -1],
+    ],
+  ],
   snip: [
     [
       [1, -2, 0],

@@ -5,11 +5,13 @@
 import type { Rng, Tensor } from "../../core/index.js";
 import type { Criterion } from "../types.js";
 import { gradientMagnitude } from "./gradient-magnitude.js";
+import { grasp } from "./grasp.js";
 import { magnitude } from "./magnitude.js";
 import { random } from "./random.js";
 import { snip } from "./snip.js";
 
 export * from "./gradient-magnitude.js";
+export * from "./grasp.js";
 export * from "./magnitude.js";
 export * from "./random.js";
 export * from "./snip.js";
@@ -26,4 +28,5 @@ export const criteria: Readonly<Record<string, Criterion<AnyEvidence>>> = {
   random,
   "gradient-magnitude": gradientMagnitude,
   snip,
+  grasp,
 };
