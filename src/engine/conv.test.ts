@@ -4,7 +4,7 @@ import { type AnyTensor, createRng, type Rng } from "../core/index.js";
 import { add, conv2d, exp, gradients, mul, type Program, relu, reshape, sum, trace, type Value } from "../program/index.js";
 import { createEngine, type Engine } from "./engine.js";
 import { differences, randomTensor } from "./testing/agree.js";
-import { blockOf, type Kind, KINDS, testWeight } from "./testing/sparse.js";
+import { blockOf, type Kind, KINDS, masksOf, testWeight } from "./testing/sparse.js";
 
 let engine: Engine;
 beforeAll(async () => {
@@ -74,7 +74,7 @@ describe.each(KINDS)("%s weights", (kind) => {
       const inputs: Record<string, AnyTensor> = { x: randomTensor(s.x, rng), g: randomTensor(y, rng), r: randomTensor(y, rng) };
       const program = convProgram(s, { params: { w: weight.spec, b: { shape: [s.w[0]!] } }, inputs: { x: { shape: s.x }, g: { shape: y }, r: { shape: y } } }, fuse);
       const about = `round ${round}: ${JSON.stringify({ ...s, ...fuse })}`;
-      const given = { params: { w: weight.value, b: bias }, inputs, masks: weight.mask ? { w: weight.mask } : {} };
+      const given = { params: { w: weight.value, b: bias }, inputs, masks: masksOf({ w: weight }) };
       for (const { name, error } of differences(engine, program, given, { winograd: false })) expect(error, `${name}, ${about}`).toBeLessThan(BOUND);
     }
   });

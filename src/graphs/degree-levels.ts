@@ -149,6 +149,7 @@ function settleStubs(unit: Float64Array, wanted: Float64Array, step: Uint8Array,
   const cap = unit.length - 2;
   const sign = Math.sign(missing);
   let left = Math.abs(missing);
+  const furthest = unit[0]! + wanted.reduce((most, x) => Math.max(most, x), 0) + 2;
   const canMove = (d: number) => (sign > 0 ? unit[d]! < unit[d - 1]! : unit[d]! > unit[d + 1]!);
   for (let reach = 1; left > 0; reach++) {
     for (const strict of [true, false]) {
@@ -163,6 +164,6 @@ function settleStubs(unit: Float64Array, wanted: Float64Array, step: Uint8Array,
         }
       }
     }
-    if (reach > unit[0]! + 1) throw new RangeError(`settleStubs: ${left} stubs do not fit ${unit[0]} nodes of degree at most ${cap}`);
+    if (reach > furthest) throw new RangeError(`settleStubs: ${left} stubs do not fit ${unit[0]} nodes of degree at most ${cap}`);
   }
 }

@@ -23,8 +23,8 @@ export interface DegreeHistogram {
   readonly counts: Float64Array;
 }
 
-/** Cells of a dense counting table; larger problems sort keys instead. */
-const DENSE_CELLS = 1 << 24;
+/** Cells of the largest counting table, 64 MB; larger problems sort keys instead. */
+const TABLE_CELLS = 1 << 24;
 
 /** Counts of the degrees in a list. */
 export function histogram(degrees: Uint32Array): DegreeHistogram {
@@ -37,22 +37,28 @@ export function histogram(degrees: Uint32Array): DegreeHistogram {
   return { degrees: Uint32Array.from(present), counts: Float64Array.from(present, (d) => table[d]!) };
 }
 
-/** C: rows are in-degrees, columns out-degrees. Time linear in nodes and arcs. */
-export function degreeCorrelationMatrix(graph: Digraph): DegreeMatrix {
+/**
+ * C: rows are in-degrees, columns out-degrees. Time linear in nodes and arcs.
+ * @param tableCells as for `jointDegreeMatrix`
+ */
+export function degreeCorrelationMatrix(graph: Digraph, tableCells = TABLE_CELLS): DegreeMatrix {
   const a = inDegrees(graph);
   const b = outDegrees(graph);
   const rowIndex = classIndex(a);
   const colIndex = classIndex(b);
-  return countPairs(rowIndex, colIndex, graph.nodes, (emit) => {
+  return countPairs(rowIndex, colIndex, graph.nodes, tableCells, (emit) => {
     for (let v = 0; v < graph.nodes; v++) emit(a[v]!, b[v]!);
   });
 }
 
-/** J: rows are the source's out-degree, columns the target's in-degree. Time linear in nodes and arcs. */
-export function jointDegreeMatrix(graph: Digraph): DegreeMatrix {
+/**
+ * J: rows are the source's out-degree, columns the target's in-degree. Time linear in nodes and arcs.
+ * @param tableCells largest number of degree pairs that are counted in a table; beyond it keys are sorted: the same result
+ */
+export function jointDegreeMatrix(graph: Digraph, tableCells = TABLE_CELLS): DegreeMatrix {
   const a = inDegrees(graph);
   const b = outDegrees(graph);
-  return countPairs(classIndex(b), classIndex(a), graph.arcs, (emit) => {
+  return countPairs(classIndex(b), classIndex(a), graph.arcs, tableCells, (emit) => {
     for (let v = 0; v < graph.nodes; v++) {
       const k = b[v]!;
       for (let e = graph.outStart[v]!; e < graph.outStart[v + 1]!; e++) emit(k, a[graph.outTo[e]!]!);
@@ -104,12 +110,18 @@ function classIndex(degrees: Uint32Array): { readonly of: Int32Array; readonly v
 
 type ClassIndex = ReturnType<typeof classIndex>;
 
-function countPairs(rows: ClassIndex, cols: ClassIndex, pairs: number, each: (emit: (row: number, col: number) => void) => void): DegreeMatrix {
+function countPairs(
+  rows: ClassIndex,
+  cols: ClassIndex,
+  pairs: number,
+  tableCells: number,
+  each: (emit: (row: number, col: number) => void) => void,
+): DegreeMatrix {
   const width = cols.values.length;
   const cells = rows.values.length * width;
   const keys: number[] = [];
   const counts: number[] = [];
-  if (cells <= DENSE_CELLS) {
+  if (cells <= tableCells) {
     const table = new Uint32Array(cells);
     each((row, col) => {
       table[rows.of[row]! * width + cols.of[col]!]!++;

@@ -50,3 +50,10 @@ export function testWeight(shape: readonly number[], kind: Kind, rng: Rng, { den
   for (let i = 0; i < mask.data.length; i++) if (!mask.data[i]) value.data[i] = 0;
   return { spec: { shape, layout: layoutOf(kind, Math.min(sizeOf(shape), Math.max(blockOf(kind), kept(mask) + spare))) }, value, mask };
 }
+
+/** The masks of weights by path, for the interpreter. */
+export function masksOf(weights: Readonly<Record<string, TestWeight>>): Record<string, Mask> {
+  const found: Record<string, Mask> = {};
+  for (const [path, { mask }] of Object.entries(weights)) if (mask) found[path] = mask;
+  return found;
+}

@@ -1,0 +1,329 @@
+/** Plans: what they refuse, that a run allocates nothing, frozen params, updates in place, equal bits for any number of threads. */
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type AnyTensor, createRng, InputError, ShapeError, tensor, type Tree } from "../core/index.js";
+import { Arena } from "../kernels/index.js";
+import { add, conv2d, crossEntropy, gather, gradients, linear, mean, mul, oneHot, type ParamSpec, type Program, relu, sgdStep, sum, trace, type Value } from "../program/index.js";
+import { createEngine, type Engine } from "./engine.js";
+import type { Plan } from "./plan.js";
+import { differences, randomLabels, randomTensor } from "./testing/agree.js";
+import { masksOf, type TestWeight, testWeight } from "./testing/sparse.js";
+
+let engine: Engine;
+beforeAll(async () => {
+  engine = await createEngine();
+});
+afterAll(() => engine.close());
+
+const opened: (() => void)[] = [];
+function compile(on: Engine, program: Program, specs: Tree<ParamSpec>, initial: Tree<AnyTensor>, frozen = false): { plan: Plan; store: ReturnType<Engine["params"]> } {
+  const store = on.params(specs, initial);
+  const plan = on.compile(program, store, { frozen });
+  opened.push(() => {
+    plan.close();
+    store.close();
+  });
+  return { plan, store };
+}
+afterAll(() => {
+  for (const close of opened.splice(0)) close();
+});
+
+const classifier = () =>
+  compile(
+    engine,
+    trace(({ params, inputs }) => ({ outputs: { loss: crossEntropy(linear(inputs["x"]!, params["w"]!), inputs["y"]!) } }), {
+      params: { w: { shape: [3, 4] } },
+      inputs: { x: { shape: [2, 4] }, y: { shape: [2], dtype: "i32" } },
+    }),
+    { w: { shape: [3, 4] } },
+    { w: tensor([3, 4], [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0]) },
+  );
+
+describe("bad input", () => {
+  const x = new Float32Array(8);
+  it("of another size names the input, the expected shape and what came", () => {
+    const { plan } = classifier();
+    expect(() => plan.run({ x: new Float32Array(7), y: [0, 1] })).toThrow(ShapeError);
+    expect(() => plan.run({ x: new Float32Array(7), y: [0, 1] })).toThrow(/input "x".*\[2, 4\].*\[7\]/s);
+    expect(() => plan.run({ x: tensor([2, 4]), y: [0] })).toThrow(/input "y"/);
+  });
+
+  it("of another shape but the same number of elements is refused when it says its shape", () => {
+    const { plan } = classifier();
+    expect(() => plan.run({ x: tensor([4, 2]), y: [0, 1] })).toThrow(ShapeError);
+  });
+
+  it("of another dtype is refused", () => {
+    const { plan } = classifier();
+    expect(() => plan.run({ x, y: tensor([2], [0, 1]) })).toThrow(/input "y".*i32.*f32/s);
+  });
+
+  it.each([
+    [[0, 3], "3"],
+    [[-1, 0], "-1"],
+    [[0, 1.5], "1.5"],
+    [[Number.NaN, 0], "NaN"],
+  ])("labels %j: out of range or no integers, named with their position", (y, shown) => {
+    const { plan } = classifier();
+    expect(() => plan.run({ x, y })).toThrow(InputError);
+    expect(() => plan.run({ x, y })).toThrow(new RegExp(`"y".*\\[0, 3\\).*got ${shown} at position`));
+  });
+
+  it("leaves the last inputs in place when it is refused", () => {
+    const { plan } = classifier();
+    const good = plan.run({ x: [1, 2, 3, 4, 5, 6, 7, 8], y: [0, 1] })["loss"]!.data[0]!;
+    expect(() => plan.run({ x: new Float32Array(8), y: [0, 9] })).toThrow(InputError);
+    expect(plan.run()["loss"]!.data[0]).toBe(good);
+  });
+
+  it("with an unknown name lists the inputs", () => {
+    const { plan } = classifier();
+    expect(() => plan.run({ z: x })).toThrow(/no input "z"; inputs are x, y/);
+    expect(() => plan.run({ toString: x })).toThrow(/no input "toString"/);
+  });
+
+  it("NaN in float data flows through, as in the interpreter", () => {
+    const { plan } = classifier();
+    expect(plan.run({ x: new Float32Array(8).fill(Number.NaN), y: [0, 1] })["loss"]!.data[0]).toBeNaN();
+  });
+
+  it("row numbers of gather and oneHot are checked, through reshapes too", () => {
+    const { plan } = compile(
+      engine,
+      trace(({ inputs }) => ({ outputs: { y: gather(inputs["t"]!, inputs["i"]!), z: oneHot(inputs["j"]!, 4) } }), {
+        inputs: { t: { shape: [5, 2] }, i: { shape: [3], dtype: "i32" }, j: { shape: [2], dtype: "i32" } },
+      }),
+      {},
+      {},
+    );
+    plan.run({ t: new Float32Array(10), i: [4, 0, 1], j: [3, 0] });
+    expect(() => plan.run({ i: [5, 0, 0] })).toThrow(/\[0, 5\)/);
+    expect(() => plan.run({ j: [4, 0] })).toThrow(/\[0, 4\)/);
+  });
+
+  it("after close every use is refused, and a second close is not", () => {
+    const { plan } = classifier();
+    plan.run({ x, y: [0, 1] });
+    plan.close();
+    plan.close();
+    for (const use of [() => plan.run(), () => plan.step(), () => plan.set({ x }), () => plan.read(), () => plan.profile(() => 0)]) expect(use).toThrow(/close/);
+  });
+
+  it("params that do not fit the program are named", () => {
+    const program = trace(({ params }) => ({ outputs: { y: mul(params["w"]!, 2) } }), { params: { w: { shape: [3] } } });
+    expect(() => engine.compile(program, engine.params({ v: { shape: [3] } }))).toThrow(/"w" is not in the store; the store has v/);
+    expect(() => engine.compile(program, engine.params({ w: { shape: [4] } }))).toThrow(/"w" is \[3\] in the program and \[4\] in the store/);
+    const sparse = engine.params({ w: { shape: [3, 1], layout: { kind: "csr", capacity: 2 } } });
+    const dense = trace(({ params }) => ({ outputs: { y: mul(params["w"]!, 2) } }), { params: { w: { shape: [3, 1] } } });
+    expect(() => engine.compile(dense, sparse)).toThrow(/dense in the program and sparse in the store/);
+  });
+
+  it("a program that needs more memory than there is says how much, and leaves none behind", () => {
+    const used = engine.memory().used;
+    expect(() => engine.params({ w: { shape: [40_000, 40_000] } })).toThrow(/out of WebAssembly memory: asked for 6103\.5 MiB for param w/);
+    expect(engine.memory().used).toBe(used);
+    const program = trace(({ inputs }) => ({ outputs: { y: relu(inputs["x"]!) } }), { inputs: { x: { shape: [30_000, 30_000] } } });
+    const store = engine.params({});
+    expect(() => engine.compile(program, store)).toThrow(/out of WebAssembly memory.*input x/s);
+    store.close();
+    expect(engine.memory().used).toBe(used);
+  });
+});
+
+/** A small network with everything in it: strided, dense and sparse convolutions, a sparse linear layer, momentum. */
+function network(n: number) {
+  const rng = createRng(8);
+  const weights: Record<string, TestWeight> = {
+    a: testWeight([8, 3, 3, 3], "dense", rng),
+    b: testWeight([16, 8, 3, 3], "csr", rng, { density: 0.2 }),
+    c: testWeight([16, 16, 3, 3], "block2", rng, { density: 0.2 }),
+    d: testWeight([16, 16, 3, 3], "dense", rng, { scale: 0.1 }),
+    e: testWeight([12, 16], "csr", rng),
+    f: testWeight([10, 12], "dense", rng),
+  };
+  const specs: Record<string, ParamSpec> = {};
+  for (const [path, { spec }] of Object.entries(weights)) {
+    specs[path] = spec;
+    specs[`${path}:m`] = { shape: spec.shape, ...(spec.layout ? { pattern: path } : {}) };
+  }
+  const program = trace(
+    ({ params: p, inputs }) => {
+      let x = relu(conv2d(inputs["x"]!, p["a"]!, { padding: 1 }));
+      x = relu(conv2d(x, p["b"]!, { stride: 2, padding: 1 }));
+      x = add(x, relu(conv2d(x, p["c"]!, { padding: 1 })));
+      x = relu(conv2d(x, p["d"]!, { padding: 1 }));
+      const hidden = relu(linear(mean(x, [2, 3]), p["e"]!));
+      const loss = crossEntropy(linear(hidden, p["f"]!), inputs["y"]!);
+      const paths = Object.keys(weights);
+      const found = gradients(
+        loss,
+        paths.map((path) => p[path]!),
+      );
+      const updates: Record<string, Value> = {};
+      paths.forEach((path, i) => {
+        const step = sgdStep({ w: p[path]!, g: found[i]!, m: p[`${path}:m`]!, lr: inputs["lr"]! }, { momentum: 0.9, decay: 1e-3 });
+        Object.assign(updates, { [path]: step.w, [`${path}:m`]: step.m! });
+      });
+      return { outputs: { loss }, updates };
+    },
+    { params: specs, inputs: { x: { shape: [n, 3, 12, 12] }, y: { shape: [n], dtype: "i32" }, lr: { shape: [] } } },
+  );
+  const values = Object.fromEntries(Object.entries(weights).map(([path, { value }]) => [path, value]));
+  const inputs = { x: randomTensor([n, 3, 12, 12], rng), y: randomLabels(n, 10, rng), lr: tensor([], [0.05]) };
+  return { program, specs, values, inputs, weights };
+}
+
+describe("a training step", () => {
+  it.each([8, 5])("equals the interpreter, batch %i", (n) => {
+    const { program, specs, values, inputs, weights } = network(n);
+    const params = Object.fromEntries(Object.entries(specs).map(([path, { shape }]) => [path, values[path] ?? tensor(shape)]));
+    for (const { name, error } of differences(engine, program, { params, inputs, masks: masksOf(weights) })) expect(error, name).toBeLessThan(3e-5);
+  });
+
+  it("has the same bits for 1, 2 and 3 threads, at every step", async () => {
+    const { program, specs, values, inputs } = network(12);
+    const seen: Record<number, { loss: number[]; params: Tree<Float32Array> }> = {};
+    for (const threads of [1, 2, 3]) {
+      const own = await createEngine({ threads });
+      expect(own.threads).toBe(threads);
+      const store = own.params(specs, values);
+      const plan = own.compile(program, store);
+      const loss: number[] = [];
+      for (let step = 0; step < 5; step++) loss.push(plan.run(inputs)["loss"]!.data[0]!);
+      seen[threads] = { loss, params: Object.fromEntries(Object.keys(specs).map((path) => [path, store.view(path).slice()])) };
+      plan.close();
+      store.close();
+      own.close();
+    }
+    expect(seen[1]!.loss[4]).toBeLessThan(seen[1]!.loss[0]!);
+    expect(seen[2]).toEqual(seen[1]);
+    expect(seen[3]).toEqual(seen[1]);
+  });
+
+  it("allocates nothing after the first run: not in the engine's memory, not on the host's heap", () => {
+    const { program, specs, values, inputs } = network(8);
+    const { plan } = compile(engine, program, specs, values);
+    for (let i = 0; i < 30; i++) plan.run(inputs);
+    const held = engine.memory();
+    const buffer = engine.kernels.memory.buffer;
+    const outputs = plan.run(inputs);
+    const original = { Float32Array: globalThis.Float32Array, ArrayBuffer: globalThis.ArrayBuffer };
+    let made = 0;
+    const counting = <T extends new (...args: never[]) => object>(base: T): T =>
+      new Proxy(base, {
+        construct(target, args, newTarget) {
+          made++;
+          return Reflect.construct(target, args, newTarget);
+        },
+      });
+    globalThis.Float32Array = counting(original.Float32Array as never) as never;
+    globalThis.ArrayBuffer = counting(original.ArrayBuffer as never) as never;
+    const before = process.memoryUsage();
+    try {
+      for (let i = 0; i < 300; i++) {
+        plan.set(inputs);
+        plan.step();
+      }
+    } finally {
+      Object.assign(globalThis, original);
+    }
+    const after = process.memoryUsage();
+    expect(made).toBe(0);
+    expect(after.arrayBuffers - before.arrayBuffers).toBeLessThanOrEqual(0);
+    // A few hundred bytes a step of short-lived views at most: nothing of the size of an activation (49 KiB) or a weight (9 KiB).
+    expect(after.heapUsed - before.heapUsed).toBeLessThan(300 * 2048);
+    expect(engine.memory()).toEqual(held);
+    expect(engine.kernels.memory.buffer).toBe(buffer);
+    expect(plan.run(inputs)["loss"]).toBe(outputs["loss"]);
+  });
+});
+
+describe("frozen params", () => {
+  const program = trace(({ params, inputs }) => ({ outputs: { y: conv2d(inputs["x"]!, params["w"]!, { padding: 1 }) } }), {
+    params: { w: { shape: [16, 16, 3, 3] } },
+    inputs: { x: { shape: [4, 16, 8, 8] } },
+  });
+
+  it("are prepared once, and anew after refresh", () => {
+    const rng = createRng(1);
+    const specs = { w: { shape: [16, 16, 3, 3] } };
+    const [first, second, x] = [randomTensor([16, 16, 3, 3], rng), randomTensor([16, 16, 3, 3], rng), randomTensor([4, 16, 8, 8], rng)];
+    const { plan, store } = compile(engine, program, specs, { w: first }, true);
+    const before = plan.run({ x })["y"]!.data.slice();
+    expect(plan.profile(() => 0).map(({ kernel }) => kernel)).not.toContain("w4_weights");
+    store.set("w", second);
+    expect(plan.run({ x })["y"]!.data).toEqual(before);
+    plan.refresh();
+    const after = plan.run({ x })["y"]!.data.slice();
+    const fresh = compile(engine, program, specs, { w: second }).plan.run({ x })["y"]!.data;
+    expect(after).toEqual(fresh);
+    expect(after).not.toEqual(before);
+  });
+});
+
+describe("updates in place", () => {
+  it("leave what still needs the old value untouched", () => {
+    const spec = { params: { a: { shape: [4] }, b: { shape: [4] } }, inputs: { lr: { shape: [] } } };
+    const program = trace(({ params, inputs }) => {
+      const [a, b] = [params["a"]!, params["b"]!];
+      const next = sgdStep({ w: a, g: mul(a, b), lr: inputs["lr"]! });
+      // After the update in program order: the old a.
+      return { outputs: { old: a, twice: mul(a, 2), total: sum(add(a, next.w)) }, updates: { a: next.w } };
+    }, spec);
+    const params = { a: tensor([4], [1, 2, 3, 4]), b: tensor([4], [0.5, 0.25, 1, 2]) };
+    for (const { name, error } of differences(engine, program, { params, inputs: { lr: tensor([], [0.1]) } })) expect(error, name).toBeLessThan(1e-6);
+  });
+
+  it("may exchange params", () => {
+    const program = trace(({ params }) => ({ outputs: { a: params["a"]! }, updates: { a: params["b"]!, b: params["a"]! } }), { params: { a: { shape: [3] }, b: { shape: [3] } } });
+    const { plan, store } = compile(engine, program, { a: { shape: [3] }, b: { shape: [3] } }, { a: tensor([3], [1, 2, 3]), b: tensor([3], [4, 5, 6]) });
+    expect([...plan.run()["a"]!.data]).toEqual([1, 2, 3]);
+    expect([[...store.view("a")], [...store.view("b")]]).toEqual([[4, 5, 6], [1, 2, 3]]);
+    expect([...plan.run()["a"]!.data]).toEqual([4, 5, 6]);
+  });
+
+  it("of running values read the old one first", () => {
+    const program = trace(
+      ({ params, inputs }) => {
+        const next = add(mul(params["m"]!, 0.5), inputs["x"]!);
+        return { outputs: { was: mul(params["m"]!, 1) }, updates: { m: next } };
+      },
+      { params: { m: { shape: [2] } }, inputs: { x: { shape: [2] } } },
+    );
+    const { plan, store } = compile(engine, program, { m: { shape: [2] } }, { m: tensor([2], [8, 4]) });
+    expect([...plan.run({ x: [1, 1] })["was"]!.data]).toEqual([8, 4]);
+    expect([...store.view("m")]).toEqual([5, 3]);
+    expect([...plan.run({ x: [1, 1] })["was"]!.data]).toEqual([5, 3]);
+    expect([...store.view("m")]).toEqual([3.5, 2.5]);
+  });
+});
+
+describe("several plans over one store", () => {
+  it("see each other's updates", () => {
+    const { program, specs, values, inputs } = network(4);
+    const { plan, store } = compile(engine, program, specs, values);
+    const loss = trace(({ params, inputs: x }) => ({ outputs: { y: linear(x["h"]!, params["f"]!) } }), { params: { f: specs["f"]! }, inputs: { h: { shape: [1, 12] } } });
+    const other = engine.compile(loss, store);
+    opened.push(() => other.close());
+    const h = randomTensor([1, 12], createRng(2));
+    const before = other.run({ h })["y"]!.data.slice();
+    plan.run(inputs);
+    expect(other.run({ h })["y"]!.data).not.toEqual(before);
+  });
+
+  it("give all memory back when closed", async () => {
+    const own = await createEngine();
+    const idle = own.memory().used;
+    const { program, specs, values, inputs } = network(4);
+    for (let i = 0; i < 3; i++) {
+      const store = own.params(specs, values);
+      const plan = own.compile(program, store);
+      plan.run(inputs);
+      plan.close();
+      store.close();
+      expect(own.memory().used).toBe(idle);
+    }
+    expect(new Arena(own.kernels)).toBeInstanceOf(Arena);
+    own.close();
+  });
+});
