@@ -2,16 +2,12 @@
 import { availableParallelism } from "node:os";
 import { Option } from "commander";
 import { columnsText, thisMachine } from "../../papers/harness/index.js";
-import { sizeOf } from "../../src/core/index.js";
 import { createEngine } from "../../src/engine/index.js";
-import { chooseNetwork } from "../network/choose.js";
-import { compileNetwork } from "../network/compiled.js";
-import { timeInTurns } from "../network/timing.js";
+import { against } from "../network/against.js";
 import { printResult } from "../program.js";
-import { createProgress } from "../progress.js";
 import type { CommonOptions, Register } from "../registry.js";
 import { milliseconds, times } from "../report/html.js";
-import { positive, readModel } from "./model-argument.js";
+import { positive, readModelFile } from "./model-argument.js";
 
 interface Options extends CommonOptions {
   readonly batch: readonly number[];
@@ -28,33 +24,21 @@ export const register: Register = (command, terminal) => {
     .addOption(new Option("--runs <n>", "timed runs of each figure; the median counts").argParser(positive).default(50))
     .addHelpText("after", "\nWithout --threads it measures with one thread and with all. --seed and --out have no meaning here.")
     .action(async (path: string, options: Options) => {
-      const { network } = readModel(terminal, path);
+      const { file } = readModelFile(terminal, path);
+      const name = file.metadata["name"] ?? path;
       const counts = options.threads === undefined ? [...new Set([1, availableParallelism()])] : [options.threads];
-      const progress = createProgress(terminal);
       const rows: { name: string; batch: number; threads: number; ms: number; denseMs: number; speedup: number; sparseLayers: number }[] = [];
-      try {
-        for (const threads of counts) {
-          const engine = await createEngine({ threads });
-          try {
-            for (const batch of options.batch) {
-              progress.log(`batch ${batch}, ${threads} thread${threads === 1 ? "" : "s"}`);
-              const { sparse } = chooseNetwork(engine, network, batch, Math.max(3, Math.ceil(options.runs / 5)), terminal.now);
-              const plans = [sparse, []].map((paths) => compileNetwork(engine, network, batch, { sparse: paths }));
-              const inputs = new Float32Array(batch * sizeOf(network.model.inputShape)).fill(0.5);
-              const [ms, denseMs] = timeInTurns(
-                plans.map((plan) => ({ run: () => plan.run(inputs) })),
-                options.runs,
-                terminal.now,
-              ) as [number, number];
-              for (const plan of plans) plan.close();
-              rows.push({ name: network.model.name, batch, threads, ms, denseMs, speedup: denseMs / ms, sparseLayers: sparse.length });
-            }
-          } finally {
-            engine.close();
-          }
+      for (const threads of counts) {
+        const engine = await createEngine({ threads });
+        try {
+          terminal.err(`timing with ${threads} thread${threads === 1 ? "" : "s"}\n`);
+          const sizes = options.batch.map((batch) => ({ batch, runs: options.runs }));
+          const { times: found, layers } = await against(engine, file, file, sizes, terminal.now);
+          const sparseLayers = layers.filter(({ choice }) => choice === "sparse").length;
+          for (const { batch, ms, denseMs } of found) rows.push({ name, batch, threads, ms, denseMs, speedup: denseMs / ms, sparseLayers });
+        } finally {
+          engine.close();
         }
-      } finally {
-        progress.stop();
       }
       const machine = thisMachine();
       printResult(terminal, options, { machine, rows }, () => {

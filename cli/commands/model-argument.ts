@@ -3,7 +3,8 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { InvalidArgumentError } from "commander";
 import { InputError } from "../../src/core/index.js";
-import { decodeNetwork, type Network } from "../network/model-file.js";
+import type { ModelFile } from "../../src/runtime/index.js";
+import { unpackNetwork } from "../network/file.js";
 import type { Terminal } from "../terminal.js";
 
 const mostBytes = 2 ** 31;
@@ -16,11 +17,11 @@ export function positive(text: string): number {
 }
 
 /** Reads a model file. @throws InputError when it is missing, or no model that `sparseland run` wrote */
-export function readModel(terminal: Terminal, path: string): { readonly network: Network; readonly bytesOnDisk: number } {
-  const file = resolve(terminal.folder, path);
-  if (!existsSync(file)) throw new InputError(`${path}: no such model file; sparseland run writes them to <run folder>/models/`);
-  const { size } = statSync(file);
-  if (!statSync(file).isFile()) throw new InputError(`${path}: is a folder, expected a .safetensors file`);
+export function readModelFile(terminal: Terminal, path: string): { readonly file: ModelFile; readonly bytesOnDisk: number } {
+  const place = resolve(terminal.folder, path);
+  if (!existsSync(place)) throw new InputError(`${path}: no such model file; sparseland run writes them to <run folder>/models/`);
+  const { size } = statSync(place);
+  if (!statSync(place).isFile()) throw new InputError(`${path}: is a folder, expected a .safetensors file`);
   if (size > mostBytes) throw new InputError(`${path}: ${size} bytes, expected at most ${mostBytes}`);
-  return { network: decodeNetwork(readFileSync(file), path), bytesOnDisk: size };
+  return { file: unpackNetwork(readFileSync(place), path), bytesOnDisk: size };
 }

@@ -1,10 +1,8 @@
 /** Where sparsity begins to pay: the break-even of each layer, measured on this machine with random masks. */
-import { createRng, type Tensor, tensor } from "../../src/core/index.js";
+import { createRng, sizeOf, tensor } from "../../src/core/index.js";
 import type { Engine } from "../../src/engine/index.js";
-import { programOf } from "./compiled.js";
-import { compileAlone, cutOut, operationOf } from "./choose.js";
-import type { Network } from "./model-file.js";
-import { timeInTurns } from "./timing.js";
+import { compressDense } from "../../src/formats/index.js";
+import { type FileParam, type LayerTiming, type ModelFile, timeLayers } from "../../src/runtime/index.js";
 
 /** What is foreseen of one layer. */
 export interface LayerForecast {
@@ -18,16 +16,16 @@ export interface LayerForecast {
 
 const probes = [0.5, 0.8, 0.9, 0.95] as const;
 
-/** A random tensor with about this share of zeros, at least one value. */
-function thinned(value: Tensor, sparsity: number, path: string): Tensor {
+/** A random weight of this shape with about this share of zeros, compressed; at least one value. */
+function thinned(path: string, shape: readonly number[], sparsity: number): FileParam {
   const rng = createRng(1).split(path).split(String(sparsity));
-  const data = Float32Array.from(value.data, () => (rng.uniform() < sparsity ? 0 : rng.normal() || 1));
+  const data = Float32Array.from({ length: sizeOf(shape) }, () => (rng.uniform() < sparsity ? 0 : rng.normal() || 1));
   if (data.every((x) => x === 0)) data[0] = 1;
-  return tensor(value.shape, data);
+  return { kind: "sparse", value: compressDense(tensor(shape, data).data, { shape, layout: "csr" }) };
 }
 
 /**
- * The crossing of a falling line, fitted to (density, ms) by least squares, with the dense time.
+ * The crossing of a line, fitted to (density, ms) by least squares, with the dense time.
  *
  * @returns a sparsity in [0, 1), or null when even the sparsest is slower
  */
@@ -41,25 +39,17 @@ export function crossing(points: readonly { readonly sparsity: number; readonly 
   return density <= 0 ? null : Math.max(0, 1 - density);
 }
 
-/** Forecasts every prunable layer of a network at a batch size. @param runs timed runs of each variant */
-export function forecast(engine: Engine, { model, params }: Network, batch: number, runs: number, now: () => number): LayerForecast[] {
-  const program = programOf(model, batch);
-  const out: LayerForecast[] = [];
-  for (const [path, { prunable }] of Object.entries(model.module.params)) {
-    const operation = prunable ? operationOf(program, path) : undefined;
-    if (!operation) continue;
-    const values = [params[path]!, ...probes.map((sparsity) => thinned(params[path]!, sparsity, path))];
-    const plans = values.map((value, i) => {
-      const layout = i === 0 ? ({ kind: "dense" } as const) : ({ kind: "csr", capacity: value.data.reduce((count, v) => count + Number(v !== 0), 0) } as const);
-      return compileAlone(engine, cutOut(program, operation, path, layout), path, value, layout);
-    });
-    try {
-      const [denseMs, ...sparse] = timeInTurns(plans, runs, now);
-      const sparseMs = probes.map((sparsity, i) => ({ sparsity, ms: sparse[i]! }));
-      out.push({ path, denseMs: denseMs!, sparseMs, breakEven: crossing(sparseMs, denseMs!) });
-    } finally {
-      for (const plan of plans) plan.close();
-    }
-  }
-  return out;
+/** Forecasts these weights of a model at a batch size. */
+export function forecast(engine: Engine, file: ModelFile, paths: readonly string[], batch: number, now: () => number): LayerForecast[] {
+  const measured = probes.map((sparsity) => {
+    const params = Object.fromEntries(Object.entries(file.params).map(([path, param]) => [path, paths.includes(path) ? thinned(path, param.value.shape, sparsity) : param]));
+    return new Map(timeLayers(engine, file.program, params, batch, now).map((timing): [string, LayerTiming] => [timing.path, timing]));
+  });
+  return paths.flatMap((path) => {
+    const found = measured.map((layers) => layers.get(path));
+    if (found.some((timing) => timing === undefined)) return [];
+    const denseMs = Math.min(...found.map((timing) => timing!.denseMs));
+    const sparseMs = probes.map((sparsity, i) => ({ sparsity, ms: found[i]!.sparseMs }));
+    return [{ path, denseMs, sparseMs, breakEven: crossing(sparseMs, denseMs) }];
+  });
 }

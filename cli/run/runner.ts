@@ -1,4 +1,5 @@
 /** Runs a recipe: trains every entry (or goes on where an earlier process stopped), times them all, writes results and report. */
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { thisMachine } from "../../papers/harness/index.js";
@@ -10,7 +11,8 @@ import { paramInfos, type TrainEvent } from "../../src/train/index.js";
 import { type PlannedEntry, plannedEntries, type Recipe } from "../recipe/recipe.js";
 import { reportPage } from "../report/page.js";
 import { openRunFolder } from "./folder.js";
-import { loadNetwork, measureEntry } from "./measure.js";
+import { unpackNetwork } from "../network/file.js";
+import { measureEntry } from "./measure.js";
 import { checkResults, type EntryResult, type RunMachine, type RunResults } from "./results.js";
 import { dataOf, modelOfEntry, stepsOf, updaterOf } from "./setting.js";
 import { type TrainedEntry, trainEntry } from "./train-entry.js";
@@ -80,13 +82,16 @@ export async function runRecipe(options: RunOptions): Promise<RunResults> {
     const one = threads === 1 ? all : await createEngine({ threads: 1 });
     const measured: EntryResult[] = [];
     try {
-      const network = (entry: PlannedEntry) => loadNetwork(join(folder.path, "models", `${entry.id}.safetensors`));
+      const network = (entry: PlannedEntry) => {
+        const path = join(folder.path, "models", `${entry.id}.safetensors`);
+        return unpackNetwork(readFileSync(path), path);
+      };
       const denseEntry = entries.find(({ method }) => method === "dense");
       const dense = denseEntry && network(denseEntry);
       for (const [i, entry] of entries.entries()) {
         onProgress({ kind: "timing", name: entry.name, done: i, of: entries.length });
         const loaded = network(entry);
-        measured.push(measureEntry(folder.finished.get(entry.id)!, loaded, dense ?? loaded, { one, all }, recipe.measure.runs, now));
+        measured.push(await measureEntry(folder.finished.get(entry.id)!, loaded, dense ?? loaded, { one, all }, recipe.measure.runs, now));
         await new Promise<void>((done) => setImmediate(done));
       }
     } finally {

@@ -1,13 +1,14 @@
 /** Trains one entry, saves its network, reloads it from disk, and measures everything about it that no clock is needed for. */
 import { readFileSync } from "node:fs";
-import { sizeOf, type Tree } from "../../src/core/index.js";
+import { mapTree, type Tensor, type Tree } from "../../src/core/index.js";
 import { createLoader, type Dataset, type DatasetSplits } from "../../src/data/index.js";
 import type { Engine } from "../../src/engine/index.js";
-import { type LayerInfo, layersOf } from "../../src/models/index.js";
+import type { Model } from "../../src/models/index.js";
+import { atBatch, withLayouts } from "../../src/program/index.js";
+import { createSession, type ModelFile, writeModel } from "../../src/runtime/index.js";
 import { type MethodCard, type RunCard, trainingFlops, type Updater, validateRunCard } from "../../src/sparsity/index.js";
 import { CSR_DENSITY, type Trained, type TrainEvent, train } from "../../src/train/index.js";
-import { compileNetwork } from "../network/compiled.js";
-import { decodeNetwork, encodeNetwork, type Network, nonZerosOf } from "../network/model-file.js";
+import { layersOfFile, packNetwork, totalsOf, unpackNetwork } from "../network/file.js";
 import { methodOptions } from "../recipe/method.js";
 import type { PlannedEntry, Recipe } from "../recipe/recipe.js";
 import type { RunFolder } from "./folder.js";
@@ -35,7 +36,7 @@ export interface EntrySetting {
 /** Lets signals, timers and the progress bars have a turn: training itself never waits. */
 const breathe = () => new Promise<void>((done) => setImmediate(done));
 
-async function trainIt({ recipe, entry, data, engine, folder, now, onEvent }: EntrySetting, updater: Updater | undefined): Promise<{ trained: Trained; network: Network }> {
+async function trainIt({ recipe, entry, data, engine, folder, now, onEvent }: EntrySetting, updater: Updater | undefined): Promise<{ trained: Trained; model: Model }> {
   const model = modelOfEntry(recipe, entry, data.train);
   const steps = stepsOf(recipe, data.train);
   const loop = train({
@@ -56,51 +57,61 @@ async function trainIt({ recipe, entry, data, engine, folder, now, onEvent }: En
   });
   for (;;) {
     const next = await loop.next();
-    if (next.done) {
-      const { params, masks } = next.value;
-      return { trained: next.value, network: { model, params, masked: Object.keys(masks), notes: { method: entry.method, name: entry.name, seed: String(recipe.seed) } } };
-    }
+    if (next.done) return { trained: next.value, model };
     if (next.value.kind === "epoch") folder.saveCheckpoint(entry.id, next.value.checkpoint());
     onEvent(next.value);
     await breathe();
   }
 }
 
-/** Predicted classes of a whole data set. */
-export function predict(engine: Engine, network: Network, data: Dataset, sparse: readonly string[]): Int32Array {
-  const batch = 64;
-  const compiled = compileNetwork(engine, network, batch, { sparse, winograd: false });
-  try {
-    const out = new Int32Array(data.count);
-    const { classes } = network.model;
-    for (const { index, inputs, count } of createLoader(data, { batchSize: batch }).epoch(0)) {
-      const logits = compiled.run(inputs);
-      for (let i = 0; i < count; i++) {
-        let best = 0;
-        for (let c = 1; c < classes; c++) if (logits[i * classes + c]! > logits[i * classes + best]!) best = c;
-        out[index * batch + i] = best;
-      }
+/** The greatest logit of each example of a whole data set. @param run logits of a full batch of 64 */
+function classesOf(data: Dataset, run: (inputs: Float32Array) => Float32Array): Int32Array {
+  const out = new Int32Array(data.count);
+  for (const { index, inputs, count } of createLoader(data, { batchSize }).epoch(0)) {
+    const logits = run(inputs);
+    const classes = logits.length / batchSize;
+    for (let i = 0; i < count; i++) {
+      let best = 0;
+      for (let c = 1; c < classes; c++) if (logits[i * classes + c]! > logits[i * classes + best]!) best = c;
+      out[index * batchSize + i] = best;
     }
-    return out;
+  }
+  return out;
+}
+
+const batchSize = 64;
+
+/** Predictions of a model file with every compressed weight run sparse. */
+async function predictSparse(engine: Engine, file: ModelFile, data: Dataset): Promise<Int32Array> {
+  const session = await createSession(file, { engine, kernels: "sparse" });
+  try {
+    return classesOf(data, (x) => session.run({ x })["logits"]!.data);
   } finally {
-    compiled.close();
+    session.close();
   }
 }
 
-const weightsOf = (network: Network): LayerInfo[] => layersOf(network.model).filter(({ kind }) => kind === "weight");
+/** Predictions of a model's program with dense kernels on the trained weights: sums in the same order, so the same bits. */
+function predictDense(engine: Engine, { program }: ModelFile, params: Tree<Tensor>, data: Dataset): Int32Array {
+  const dense = withLayouts(atBatch(program, batchSize), {});
+  const store = engine.params(mapTree(params, ({ shape }) => ({ shape })), params);
+  try {
+    const plan = engine.compile(dense, store, { frozen: true, winograd: false });
+    try {
+      return classesOf(data, (x) => plan.run({ x })["logits"]!.data);
+    } finally {
+      plan.close();
+    }
+  } finally {
+    store.close();
+  }
+}
 
-function layerResults(network: Network): LayerResult[] {
-  return weightsOf(network).map(({ path, shape }) => {
-    const params = sizeOf(shape);
-    const nonZeros = network.masked.includes(path) ? nonZerosOf(network.params[path]!) : params;
+function layerResults(file: ModelFile): LayerResult[] {
+  return layersOfFile(file).map(({ path, shape, params, nonZeros }) => {
     return { name: path, shape: [...shape], params, nonZeros, sparsity: 1 - nonZeros / params, kernel: undefined, reason: undefined, ms: undefined, denseMs: undefined };
   });
 }
-
-const flopsOf = (network: Network, count: (layer: LayerResult) => number): number => {
-  const uses: Tree<number> = Object.fromEntries(weightsOf(network).map(({ path, uses }) => [path, uses]));
-  return layerResults(network).reduce((sum, layer) => sum + 2 * count(layer) * uses[layer.name]!, 0);
-};
 
 const optionStep = (options: Readonly<Record<string, unknown>>, ...names: string[]): number | null => {
   for (const name of names) if (typeof options[name] === "number") return options[name];
@@ -149,12 +160,13 @@ function cardOf(card: MethodCard, setting: EntrySetting, facts: { trained: Train
 export async function trainEntry(setting: EntrySetting): Promise<TrainedEntry> {
   const { recipe, entry, data, engine, folder } = setting;
   const updater = updaterOf(entry, stepsOf(recipe, data.train));
-  const { trained, network } = await trainIt(setting, updater);
-  const path = folder.saveModel(entry.id, "safetensors", encodeNetwork(network));
+  const { trained, model } = await trainIt(setting, updater);
+  const packed = packNetwork(model, trained.params, trained.masks, { method: entry.method, name: entry.name, seed: String(recipe.seed) });
+  const path = folder.saveModel(entry.id, "safetensors", writeModel(packed));
   const bytes = readFileSync(path);
-  const reloaded = decodeNetwork(bytes, path);
-  const fromDisk = predict(engine, reloaded, data.test, reloaded.masked);
-  const inMemory = predict(engine, network, data.test, []);
+  const reloaded = unpackNetwork(bytes, path);
+  const fromDisk = await predictSparse(engine, reloaded, data.test);
+  const inMemory = predictDense(engine, packed, trained.params, data.test);
   let right = 0;
   let equal = true;
   for (let i = 0; i < fromDisk.length; i++) {
@@ -162,13 +174,13 @@ export async function trainEntry(setting: EntrySetting): Promise<TrainedEntry> {
     equal &&= fromDisk[i] === inMemory[i];
   }
   const layers = layerResults(reloaded);
-  const all = Object.entries(reloaded.model.module.params).filter(([, { kind }]) => kind !== "statistic");
-  const prunable = layers.filter(({ name }) => reloaded.model.module.params[name]!.prunable);
+  const prunable = layers.filter(({ name }) => model.module.params[name]!.prunable);
   const sum = (list: readonly LayerResult[], of: (layer: LayerResult) => number) => list.reduce((total, layer) => total + of(layer), 0);
-  const params = all.reduce((total, [, { shape }]) => total + sizeOf(shape), 0);
-  const realised = 1 - sum(prunable, ({ nonZeros }) => nonZeros) / sum(prunable, (layer) => layer.params);
-  const flops = flopsOf(reloaded, ({ nonZeros }) => nonZeros);
-  const denseFlops = flopsOf(reloaded, (layer) => layer.params);
+  const totals = totalsOf(reloaded);
+  const realised = 1 - sum(prunable, ({ nonZeros }) => nonZeros) / sum(prunable, ({ params }) => params);
+  const weights = layersOfFile(reloaded);
+  const flops = weights.reduce((total, { nonZeros, uses }) => total + 2 * nonZeros * uses, 0);
+  const denseFlops = weights.reduce((total, { params, uses }) => total + 2 * params * uses, 0);
   const real = updater?.maskedValues === "zero" && updater.card.axes.path === "sparse-to-sparse" && 1 - entry.sparsity < CSR_DENSITY;
   const facts = { trained, flops, denseFlops, bytes: bytes.length, realised, layers, real, needsGradients: updater?.needsGradients ?? false };
   return {
@@ -179,8 +191,8 @@ export async function trainEntry(setting: EntrySetting): Promise<TrainedEntry> {
     targetSparsity: entry.sparsity,
     realisedSparsity: realised,
     testAccuracy: right / data.test.count,
-    params,
-    nonZeros: params - sum(layers, (layer) => layer.params - layer.nonZeros),
+    params: totals.params,
+    nonZeros: totals.nonZeros,
     bytesOnDisk: bytes.length,
     theoreticalFlops: flops,
     denseFlops,

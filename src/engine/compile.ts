@@ -25,8 +25,18 @@ export interface Compiled {
   readonly preparation: readonly (Phase & { readonly meets: boolean })[];
   readonly patches: readonly Patch[];
   readonly refreshers: Lowering["refreshers"];
-  readonly inputs: Tree<{ readonly address: number; readonly shape: readonly number[]; readonly dtype: "f32" | "i32" | "u8"; readonly below?: number }>;
-  readonly outputs: Tree<{ readonly placed: Placed; readonly shape: readonly number[]; readonly dtype: "f32" | "i32" | "u8"; readonly pattern?: string }>;
+  readonly inputs: Tree<{
+    readonly address: number;
+    readonly shape: readonly number[];
+    readonly dtype: "f32" | "i32" | "u8";
+    readonly below?: number;
+  }>;
+  readonly outputs: Tree<{
+    readonly placed: Placed;
+    readonly shape: readonly number[];
+    readonly dtype: "f32" | "i32" | "u8";
+    readonly pattern?: string;
+  }>;
   readonly decisions: readonly Decision[];
   /** Bytes of activations and scratch. */
   readonly temporaryBytes: number;
@@ -41,12 +51,18 @@ export function compileProgram(program: Program, params: ParamStore, host: Compi
   const l = new Lowering(program, host.options, host.reserve, params.topologies, host.memory);
   for (const [path, param] of Object.entries(program.params)) {
     const spec = params.specs[path];
-    if (!spec) throw new InputError(`compile: the program's param "${path}" is not in the store; the store has ${Object.keys(params.specs).join(", ")}`);
+    if (!spec)
+      throw new InputError(
+        `compile: the program's param "${path}" is not in the store; the store has ${Object.keys(params.specs).join(", ")}`,
+      );
     const type = l.type(param.value);
-    if (type.shape.join() !== spec.shape.join()) throw new InputError(`compile: param "${path}" is [${type.shape}] in the program and [${spec.shape}] in the store`);
+    if (type.shape.join() !== spec.shape.join())
+      throw new InputError(`compile: param "${path}" is [${type.shape}] in the program and [${spec.shape}] in the store`);
     const pattern = params.patternOf(path);
     if (type.pattern !== pattern) {
-      throw new InputError(`compile: param "${path}" is ${type.pattern ? "sparse" : "dense"} in the program and ${pattern ? "sparse" : "dense"} in the store; trace the program with the store's layouts`);
+      throw new InputError(
+        `compile: param "${path}" is ${type.pattern ? "sparse" : "dense"} in the program and ${pattern ? "sparse" : "dense"} in the store; trace the program with the store's layouts`,
+      );
     }
     const layout = pattern === undefined ? ({ kind: "rows" } as const) : ({ kind: "live", pattern } as const);
     const buffer = l.fixed(l.bytes(param.value, layout), path, params.address(path));
@@ -103,7 +119,8 @@ function writeBack(l: Lowering, path: string, value: number): void {
   const target = l.homes.get(path)!;
   const from = target.layout.kind === "live" ? l.any(value) : l.rows(value);
   if (from.buffer === target.buffer) return;
-  if (from.layout.kind !== target.layout.kind) throw new InputError(`compile: the update of "${path}" does not have the param's layout`);
+  if (from.layout.kind !== target.layout.kind)
+    throw new InputError(`compile: the update of "${path}" does not have the param's layout`);
   l.preserve(target);
   l.step({
     name: "update",
@@ -126,7 +143,10 @@ function splitPrepared(l: Lowering, program: Program): { prepared: Step[]; repea
   const prepared: Step[] = [];
   const repeated: Step[] = [];
   for (const step of l.steps) {
-    const fixed = step.reads.length > 0 && step.reads.every(({ buffer }) => constant.has(buffer)) && step.writes.every(({ buffer }) => writers.get(buffer) === 1 && !constant.has(buffer));
+    const fixed =
+      step.reads.length > 0 &&
+      step.reads.every(({ buffer }) => constant.has(buffer)) &&
+      step.writes.every(({ buffer }) => writers.get(buffer) === 1 && !constant.has(buffer));
     (fixed ? prepared : repeated).push(step);
     if (fixed) for (const { buffer } of step.writes) constant.add(buffer);
   }
@@ -151,12 +171,16 @@ function write(l: Lowering, program: Program, frozen: boolean, ends: Pick<Compil
     refreshers: l.refreshers,
     decisions: l.decisions,
     temporaryBytes: bytes,
-    intervals: intervals.map(({ lanes }) => ({ lanes: lanes.map((steps) => ({ domain: steps[0]!.domain.key, steps: steps.map((s) => s.name) })) })),
+    intervals: intervals.map(({ lanes }) => ({
+      lanes: lanes.map((steps) => ({ domain: steps[0]!.domain.key, steps: steps.map((s) => s.name) })),
+    })),
   };
 }
 
 function encodeIntervals(intervals: readonly Interval[], patches: Patch[]): (Phase & { meets: boolean })[] {
-  return intervals.flatMap(({ lanes }) => lanes.map((steps, i) => ({ parts: encodeLane(steps, patches), meets: i === lanes.length - 1 })));
+  return intervals.flatMap(({ lanes }) =>
+    lanes.map((steps, i) => ({ parts: encodeLane(steps, patches), meets: i === lanes.length - 1 })),
+  );
 }
 
 /** The code of steps of one domain: unit by unit, each unit through all steps. */
@@ -169,7 +193,12 @@ function encodeLane(steps: readonly Step[], patches: Patch[]): Instruction[][] {
     const to = Math.floor((units * (part + 1)) / parts);
     for (let unit = from; unit < to; unit++) {
       for (const step of steps) {
-        step.emit((kernel, args) => list.push(instruction(kernel, args, patches)), { unit, part, first: unit === from, last: unit === to - 1 });
+        step.emit((kernel, args) => list.push(instruction(kernel, args, patches)), {
+          unit,
+          part,
+          first: unit === from,
+          last: unit === to - 1,
+        });
       }
     }
     code.push(list);
@@ -177,14 +206,21 @@ function encodeLane(steps: readonly Step[], patches: Patch[]): Instruction[][] {
   return code;
 }
 
-function instruction(kernel: Parameters<typeof encode>[0], args: Readonly<Record<string, Argument>>, patches: Patch[]): Instruction {
+function instruction(
+  kernel: Parameters<typeof encode>[0],
+  args: Readonly<Record<string, Argument>>,
+  patches: Patch[],
+): Instruction {
   const moving: [string, () => number][] = [];
   for (const name in args) {
     const arg = args[name]!;
     if (typeof arg === "function") moving.push([name, arg]);
   }
   if (moving.length === 0) return encode(kernel, args as Readonly<Record<string, number>>);
-  const made = encode(kernel, { ...(args as Readonly<Record<string, number>>), ...Object.fromEntries(moving.map(([name, value]) => [name, value()])) });
+  const made = encode(kernel, {
+    ...(args as Readonly<Record<string, number>>),
+    ...Object.fromEntries(moving.map(([name, value]) => [name, value()])),
+  });
   for (const [name, value] of moving) {
     const at = (signatures[kernel].params as readonly string[]).findIndex((p) => p.startsWith(`${name}: `));
     patches.push({ instruction: made, word: at + 2, value });

@@ -4,7 +4,7 @@ import { type AnyTensor, createRng, type Rng } from "../core/index.js";
 import { add, conv2d, exp, gradients, mul, type Program, relu, reshape, sum, trace, type Value } from "../program/index.js";
 import { createEngine, type Engine } from "./engine.js";
 import { differences, randomTensor } from "./testing/agree.js";
-import { blockOf, type Kind, KINDS, masksOf, testWeight } from "./testing/sparse.js";
+import { blockOf, KINDS, type Kind, masksOf, testWeight } from "./testing/sparse.js";
 
 let engine: Engine;
 beforeAll(async () => {
@@ -37,13 +37,29 @@ function setting(rng: Rng, kind: Kind): Setting {
   const depthwise = kind === "dense" && rng.below(4) === 0;
   const c = depthwise ? 1 + rng.below(6) : groups * (1 + rng.below(5));
   const o = depthwise ? c * (1 + rng.below(2)) : groups * block * (1 + rng.below(block > 1 ? 3 : 6));
-  return { x: [n, c, h, w], w: [o, c / (depthwise ? c : groups), kh, kw], stride, padding, dilation, groups: depthwise ? c : groups };
+  return {
+    x: [n, c, h, w],
+    w: [o, c / (depthwise ? c : groups), kh, kw],
+    stride,
+    padding,
+    dilation,
+    groups: depthwise ? c : groups,
+  };
 }
 
 /** y = (relu)(conv(x, w) (+ bias) (+ residual)); outputs y and the gradients of everything under a random weighting. */
-function convProgram(s: Setting, spec: Parameters<typeof trace>[1], fuse: { bias: boolean; residual: boolean; relu: boolean }): Program {
+function convProgram(
+  s: Setting,
+  spec: Parameters<typeof trace>[1],
+  fuse: { bias: boolean; residual: boolean; relu: boolean },
+): Program {
   return trace(({ params, inputs }) => {
-    let y = conv2d(inputs["x"]!, params["w"]!, { stride: [...s.stride], padding: [...s.padding], dilation: [...s.dilation], groups: s.groups });
+    let y = conv2d(inputs["x"]!, params["w"]!, {
+      stride: [...s.stride],
+      padding: [...s.padding],
+      dilation: [...s.dilation],
+      groups: s.groups,
+    });
     if (fuse.bias) y = add(y, reshape(params["b"]!, [1, s.w[0]!, 1, 1]));
     if (fuse.residual) y = add(y, inputs["r"]!);
     if (fuse.relu) y = relu(y);
@@ -55,7 +71,8 @@ function convProgram(s: Setting, spec: Parameters<typeof trace>[1], fuse: { bias
 }
 
 function outputSize(s: Setting): number[] {
-  const along = (d: number, k: number, i: number) => Math.floor((d + s.padding[i]! + s.padding[i + 2]! - s.dilation[i]! * (k - 1) - 1) / s.stride[i]!) + 1;
+  const along = (d: number, k: number, i: number) =>
+    Math.floor((d + s.padding[i]! + s.padding[i + 2]! - s.dilation[i]! * (k - 1) - 1) / s.stride[i]!) + 1;
   return [s.x[0]!, s.w[0]!, along(s.x[2]!, s.w[2]!, 0), along(s.x[3]!, s.w[3]!, 1)];
 }
 
@@ -72,10 +89,15 @@ describe.each(KINDS)("%s weights", (kind) => {
       const y = outputSize(s);
       const bias = randomTensor([s.w[0]!], rng);
       const inputs: Record<string, AnyTensor> = { x: randomTensor(s.x, rng), g: randomTensor(y, rng), r: randomTensor(y, rng) };
-      const program = convProgram(s, { params: { w: weight.spec, b: { shape: [s.w[0]!] } }, inputs: { x: { shape: s.x }, g: { shape: y }, r: { shape: y } } }, fuse);
+      const program = convProgram(
+        s,
+        { params: { w: weight.spec, b: { shape: [s.w[0]!] } }, inputs: { x: { shape: s.x }, g: { shape: y }, r: { shape: y } } },
+        fuse,
+      );
       const about = `round ${round}: ${JSON.stringify({ ...s, ...fuse })}`;
       const given = { params: { w: weight.value, b: bias }, inputs, masks: masksOf({ w: weight }) };
-      for (const { name, error } of differences(engine, program, given, { winograd: false })) expect(error, `${name}, ${about}`).toBeLessThan(BOUND);
+      for (const { name, error } of differences(engine, program, given, { winograd: false }))
+        expect(error, `${name}, ${about}`).toBeLessThan(BOUND);
     }
   });
 });
@@ -92,8 +114,15 @@ describe("dense 3x3 by Winograd", () => {
     const rng = createRng(5);
     const s: Setting = { x: [n, c, h, w], w: [o, c, 3, 3], stride: [1, 1], padding: [1, 1, 1, 1], dilation: [1, 1], groups: 1 };
     const y = [n, o, h, w];
-    const program = convProgram(s, { params: { w: { shape: s.w }, b: { shape: [o] } }, inputs: { x: { shape: s.x }, g: { shape: y }, r: { shape: y } } }, { bias: true, residual: true, relu: true });
-    const given = { params: { w: randomTensor(s.w, rng, 0.2), b: randomTensor([o], rng) }, inputs: { x: randomTensor(s.x, rng), g: randomTensor(y, rng), r: randomTensor(y, rng) } };
+    const program = convProgram(
+      s,
+      { params: { w: { shape: s.w }, b: { shape: [o] } }, inputs: { x: { shape: s.x }, g: { shape: y }, r: { shape: y } } },
+      { bias: true, residual: true, relu: true },
+    );
+    const given = {
+      params: { w: randomTensor(s.w, rng, 0.2), b: randomTensor([o], rng) },
+      inputs: { x: randomTensor(s.x, rng), g: randomTensor(y, rng), r: randomTensor(y, rng) },
+    };
     for (const { name, error } of differences(engine, program, given)) expect(error, name).toBeLessThan(3e-5);
     const store = engine.params({ w: { shape: s.w }, b: { shape: [o] } });
     const plan = engine.compile(program, store);
@@ -104,20 +133,27 @@ describe("dense 3x3 by Winograd", () => {
 });
 
 describe("sums of gradients of convolutions", () => {
-  it.each([["one"], ["two"], ["one", "two"]])("keep an addend that is an output of its own: %s %s", (...kept: (string | undefined)[]) => {
-    const rng = createRng(3);
-    const spec = { params: { a: { shape: [4, 3, 3, 3] }, b: { shape: [4, 3, 3, 3] } }, inputs: { x: { shape: [4, 3, 6, 6] } } };
-    const program = trace(({ params, inputs }) => {
-      const x = inputs["x"]!;
-      const branch = (w: Value) => sum(exp(conv2d(x, w, { padding: 1 })));
-      const [one] = gradients(branch(params["a"]!), [x]);
-      const [two] = gradients(branch(params["b"]!), [x]);
-      const all: Record<string, Value> = { one: one!, two: two!, both: add(one!, two!) };
-      return { outputs: Object.fromEntries(Object.entries(all).filter(([name]) => name === "both" || kept.includes(name))) };
-    }, spec);
-    const given = { params: { a: randomTensor([4, 3, 3, 3], rng, 0.2), b: randomTensor([4, 3, 3, 3], rng, 0.2) }, inputs: { x: randomTensor([4, 3, 6, 6], rng) } };
-    for (const { name, error } of differences(engine, program, given, { winograd: false })) expect(error, name).toBeLessThan(BOUND);
-  });
+  it.each([["one"], ["two"], ["one", "two"]])(
+    "keep an addend that is an output of its own: %s %s",
+    (...kept: (string | undefined)[]) => {
+      const rng = createRng(3);
+      const spec = { params: { a: { shape: [4, 3, 3, 3] }, b: { shape: [4, 3, 3, 3] } }, inputs: { x: { shape: [4, 3, 6, 6] } } };
+      const program = trace(({ params, inputs }) => {
+        const x = inputs["x"]!;
+        const branch = (w: Value) => sum(exp(conv2d(x, w, { padding: 1 })));
+        const [one] = gradients(branch(params["a"]!), [x]);
+        const [two] = gradients(branch(params["b"]!), [x]);
+        const all: Record<string, Value> = { one: one!, two: two!, both: add(one!, two!) };
+        return { outputs: Object.fromEntries(Object.entries(all).filter(([name]) => name === "both" || kept.includes(name))) };
+      }, spec);
+      const given = {
+        params: { a: randomTensor([4, 3, 3, 3], rng, 0.2), b: randomTensor([4, 3, 3, 3], rng, 0.2) },
+        inputs: { x: randomTensor([4, 3, 6, 6], rng) },
+      };
+      for (const { name, error } of differences(engine, program, given, { winograd: false }))
+        expect(error, name).toBeLessThan(BOUND);
+    },
+  );
 
   it("take one input through several convolutions", () => {
     const rng = createRng(4);
@@ -130,7 +166,10 @@ describe("sums of gradients of convolutions", () => {
       },
       { params: { a: { shape: [3, 3, 3, 3] }, b: { shape: [3, 3, 5, 5] } }, inputs: { x: { shape: [8, 3, 7, 5] } } },
     );
-    const given = { params: { a: randomTensor([3, 3, 3, 3], rng), b: randomTensor([3, 3, 5, 5], rng) }, inputs: { x: randomTensor([8, 3, 7, 5], rng) } };
+    const given = {
+      params: { a: randomTensor([3, 3, 3, 3], rng), b: randomTensor([3, 3, 5, 5], rng) },
+      inputs: { x: randomTensor([8, 3, 7, 5], rng) },
+    };
     for (const { name, error } of differences(engine, program, given, { winograd: false })) expect(error, name).toBeLessThan(BOUND);
   });
 });

@@ -1,6 +1,16 @@
 /** The engine: kernels, memory and threads, and the plans that run on them. */
 import { type AnyTensor, requireInteger, type Tree } from "../core/index.js";
-import { Arena, createPool, GEMM_SCRATCH, type Kernels, type LoadOptions, loadKernels, type Pool, WINOGRAD_SCRATCH, writePlan } from "../kernels/index.js";
+import {
+  Arena,
+  createPool,
+  GEMM_SCRATCH,
+  type Kernels,
+  type LoadOptions,
+  loadKernels,
+  type Pool,
+  WINOGRAD_SCRATCH,
+  writePlan,
+} from "../kernels/index.js";
 import type { ParamSpec, Program } from "../program/index.js";
 import { type Compiled, compileProgram } from "./compile.js";
 import type { LoweringOptions } from "./lowering.js";
@@ -49,7 +59,8 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   const arena = new Arena(kernels);
   const pool: Pool = await createPool(kernels, threads);
   const scratch = arena.allocate(SCRATCH * pool.threads, "scratch");
-  const tiles: LoweringOptions["tiles"] = kernels.flavor === "relaxed" ? { sp1: "sp1_32", gemm: "gemm_6x8" } : { sp1: "sp1_24", gemm: "gemm_5x8" };
+  const tiles: LoweringOptions["tiles"] =
+    kernels.flavor === "relaxed" ? { sp1: "sp1_28", gemm: "gemm_6x8" } : { sp1: "sp1_28", gemm: "gemm_5x8" };
 
   return {
     kernels,
@@ -62,7 +73,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
         for (const address of owned.splice(0)) arena.free(address);
       };
       const host = {
-        options: { threads: pool.threads, tiles, winograd, scratchBytes: () => undefined },
+        options: { threads: pool.threads, tiles, winograd, frozen },
         reserve(bytes: number, label: string) {
           const address = arena.allocateZeroed(bytes, label);
           owned.push(address);

@@ -74,12 +74,34 @@ export function convOf(program: Program, operation: Operation): ConvShape {
   return convShape(shape(a), shape(y), shape(b), attrs);
 }
 
+/** Whether the depthwise kernel serves: one image to a pixel, 3x3, padding 1 before, stride 1 or 2, at least 4 columns. */
+export function depthwiseFits(conv: ConvShape): boolean {
+  const { stride, padding, dilation, groups } = conv.attrs;
+  return (
+    conv.n % 4 !== 0 &&
+    groups === conv.c &&
+    conv.o === conv.c &&
+    conv.kh === 3 &&
+    conv.kw === 3 &&
+    dilation[0] === 1 &&
+    dilation[1] === 1 &&
+    stride[0] === stride[1] &&
+    (stride[0] === 1 || stride[0] === 2) &&
+    padding[0] === 1 &&
+    padding[1] === 1 &&
+    conv.ow >= 4 &&
+    conv.oh === Math.ceil(conv.h / stride[0]) &&
+    conv.ow === Math.ceil(conv.w / stride[0])
+  );
+}
+
 /** Borders for planes of each size `"HxW"`, wide enough for every convolution that writes that size, forward and backward. */
 export function geometries(program: Program): Map<string, Geometry> {
   const need = new Map<string, { y: number; x: number; overY: number; overX: number }>();
   for (const operation of program.operations) {
     if (!operation.op.startsWith("conv2d")) continue;
     const conv = convOf(program, operation);
+    if (operation.op === "conv2d" && depthwiseFits(conv)) continue;
     const key = `${conv.oh}x${conv.ow}`;
     const at = need.get(key) ?? { y: 0, x: 0, overY: 0, overX: 0 };
     for (const tap of conv.taps) {

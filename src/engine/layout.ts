@@ -7,7 +7,7 @@
  *              Every tap of a convolution is then a constant offset from the output pixel, dense and sparse alike.
  * - `live`     the values at the live positions of a sparse param, in its order.
  */
-import { sizeOf, type DType } from "../core/index.js";
+import { type DType, sizeOf } from "../core/index.js";
 
 /** Borders of all planes of one height and width. Pixels; `pitch` is the row length including the border columns. */
 export interface Geometry {
@@ -50,6 +50,8 @@ export const ROWS: Layout = { kind: "rows" };
 
 /** Rows this long apart in bytes would fall on the same cache sets (a measured 25 % loss), so strides step off such multiples. */
 const ALIAS_BYTES = 512;
+/** A cache line. */
+const LINE_BYTES = 64;
 
 /** Columns layout of [n, f]: rows padded to whole vectors, and off the strides that alias. */
 export function columnsOf(n: number, f: number): Columns {
@@ -64,8 +66,8 @@ export function planesOf(n: number, c: number, lanes: 1 | 4, geometry: Geometry)
   const right = pitch - left - geometry.w;
   const row = pitch * lanes * 4;
   let plane = ((top + h + bottom) * pitch + left + Math.max(right, left)) * lanes * 4;
-  plane = Math.ceil(plane / 16) * 16;
-  if (plane % ALIAS_BYTES === 0) plane += 16;
+  plane = Math.ceil(plane / LINE_BYTES) * LINE_BYTES;
+  if (plane % ALIAS_BYTES === 0) plane += LINE_BYTES;
   const groups = Math.ceil(n / lanes);
   return { kind: "planes", n, c, lanes, geometry, row, plane, group: plane * c, groups, origin: (top * pitch + left) * lanes * 4 };
 }
@@ -90,7 +92,15 @@ export function sameLayout(a: Layout, b: Layout): boolean {
   if (a.kind === "columns") return a.stride === (b as Columns).stride && a.f === (b as Columns).f && a.n === (b as Columns).n;
   if (a.kind === "planes") {
     const p = b as Planes;
-    return a.n === p.n && a.c === p.c && a.lanes === p.lanes && a.row === p.row && a.plane === p.plane && a.origin === p.origin && a.geometry.h === p.geometry.h;
+    return (
+      a.n === p.n &&
+      a.c === p.c &&
+      a.lanes === p.lanes &&
+      a.row === p.row &&
+      a.plane === p.plane &&
+      a.origin === p.origin &&
+      a.geometry.h === p.geometry.h
+    );
   }
   if (a.kind === "live") return a.pattern === (b as { pattern: string }).pattern;
   return true;

@@ -1,10 +1,24 @@
 /** Linear layers: dense and sparse weights over batch sizes, with what may fuse; the proof that sparse kernels ran; optimiser steps on live values. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type AnyTensor, createRng } from "../core/index.js";
-import { adamStep, add, crossEntropy, gradients, linear, matmul, mul, relu, sgdStep, sum, sumSquares, trace, type Value } from "../program/index.js";
+import {
+  adamStep,
+  add,
+  crossEntropy,
+  gradients,
+  linear,
+  matmul,
+  mul,
+  relu,
+  sgdStep,
+  sum,
+  sumSquares,
+  trace,
+  type Value,
+} from "../program/index.js";
 import { createEngine, type Engine } from "./engine.js";
 import { differences, randomLabels, randomTensor } from "./testing/agree.js";
-import { blockOf, kept, type Kind, KINDS, masksOf, type TestWeight, testWeight } from "./testing/sparse.js";
+import { blockOf, KINDS, type Kind, kept, masksOf, type TestWeight, testWeight } from "./testing/sparse.js";
 
 let engine: Engine;
 beforeAll(async () => {
@@ -29,8 +43,13 @@ describe.each(KINDS)("%s weights", (kind) => {
         },
         { params: { w: w.spec, b: { shape: [to] } }, inputs: { x: { shape: [n, from] }, g: { shape: [n, to] } } },
       );
-      const given = { params: { w: w.value, b: randomTensor([to], rng) }, inputs: { x: randomTensor([n, from], rng), g: randomTensor([n, to], rng) }, masks: masksOf({ w }) };
-      for (const { name, error } of differences(engine, program, given)) expect(error, `${name} ${from} -> ${to} round ${round}`).toBeLessThan(BOUND);
+      const given = {
+        params: { w: w.value, b: randomTensor([to], rng) },
+        inputs: { x: randomTensor([n, from], rng), g: randomTensor([n, to], rng) },
+        masks: masksOf({ w }),
+      };
+      for (const { name, error } of differences(engine, program, given))
+        expect(error, `${name} ${from} -> ${to} round ${round}`).toBeLessThan(BOUND);
     }
   });
 
@@ -46,7 +65,11 @@ describe.each(KINDS)("%s weights", (kind) => {
         },
         { params: { w: w.spec }, inputs: { x: { shape: [n, 12] }, g: { shape: [n, 9] } } },
       );
-      const given = { params: { w: w.value }, inputs: { x: randomTensor([n, 12], rng), g: randomTensor([n, 9], rng) }, masks: masksOf({ w }) };
+      const given = {
+        params: { w: w.value },
+        inputs: { x: randomTensor([n, 12], rng), g: randomTensor([n, 9], rng) },
+        masks: masksOf({ w }),
+      };
       for (const { name, error } of differences(engine, program, given)) expect(error, `${name} batch ${n}`).toBeLessThan(BOUND);
     }
   });
@@ -77,19 +100,34 @@ describe.each(KINDS)("%s weights", (kind) => {
         ["w0", "w1"].forEach((path, i) => {
           const common = { w: p[path]!, g: found[i]!, lr: inputs["lr"]! };
           if (optimiser === "adam") {
-            const s = adamStep({ ...common, m: p[`${path}:m`]!, v: p[`${path}:v`]!, corrections: inputs["c"]! }, { decay: 0.01, decoupled: true });
+            const s = adamStep(
+              { ...common, m: p[`${path}:m`]!, v: p[`${path}:v`]!, corrections: inputs["c"]! },
+              { decay: 0.01, decoupled: true },
+            );
             Object.assign(updates, { [path]: s.w, [`${path}:m`]: s.m, [`${path}:v`]: s.v });
             return;
           }
-          const s = sgdStep({ ...common, m: slots.length ? p[`${path}:m`]! : undefined }, { momentum: slots.length ? 0.9 : 0, decay: 0.01, nesterov: optimiser === "nesterov" });
+          const s = sgdStep(
+            { ...common, m: slots.length ? p[`${path}:m`]! : undefined },
+            { momentum: slots.length ? 0.9 : 0, decay: 0.01, nesterov: optimiser === "nesterov" },
+          );
           Object.assign(updates, { [path]: s.w, ...(s.m ? { [`${path}:m`]: s.m } : {}) });
         });
         return { outputs: { loss }, updates };
       },
-      { params: specs as never, inputs: { x: { shape: [n, sizes[0]!] }, y: { shape: [n], dtype: "i32" }, lr: { shape: [] }, c: { shape: [2] } } },
+      {
+        params: specs as never,
+        inputs: { x: { shape: [n, sizes[0]!] }, y: { shape: [n], dtype: "i32" }, lr: { shape: [] }, c: { shape: [2] } },
+      },
     );
-    const inputs = { x: randomTensor([n, sizes[0]!], rng), y: randomLabels(n, 8, rng), lr: { shape: [], dtype: "f32" as const, data: Float32Array.of(0.1) }, c: { shape: [2], dtype: "f32" as const, data: Float32Array.of(0.5, 0.25) } };
-    for (const { name, error } of differences(engine, program, { params, inputs, masks: masksOf(weights) })) expect(error, name).toBeLessThan(BOUND);
+    const inputs = {
+      x: randomTensor([n, sizes[0]!], rng),
+      y: randomLabels(n, 8, rng),
+      lr: { shape: [], dtype: "f32" as const, data: Float32Array.of(0.1) },
+      c: { shape: [2], dtype: "f32" as const, data: Float32Array.of(0.5, 0.25) },
+    };
+    for (const { name, error } of differences(engine, program, { params, inputs, masks: masksOf(weights) }))
+      expect(error, name).toBeLessThan(BOUND);
   });
 });
 
@@ -98,7 +136,10 @@ describe.each(["csr", "block2", "block4"] as Kind[])("the sparse path, %s", (kin
     const rng = createRng(1);
     const [n, size] = [32, 256];
     const w = testWeight([size, size], kind, rng, { density: 0.05 });
-    const spec = { params: { w: w.spec, "w:m": { shape: [size, size], pattern: "w" } }, inputs: { x: { shape: [n, size] }, lr: { shape: [] } } };
+    const spec = {
+      params: { w: w.spec, "w:m": { shape: [size, size], pattern: "w" } },
+      inputs: { x: { shape: [n, size] }, lr: { shape: [] } },
+    };
     const program = trace(({ params, inputs }) => {
       const y = linear(inputs["x"]!, params["w"]!);
       const [dx, dw] = gradients(sumSquares(y), [inputs["x"]!, params["w"]!]) as [Value, Value];
@@ -112,13 +153,11 @@ describe.each(["csr", "block2", "block4"] as Kind[])("the sparse path, %s", (kin
     plan.run({ x: randomTensor([n, size], rng), lr: [0.01] });
     const ran = plan.profile(() => performance.now()).map(({ kernel }) => kernel);
     const block = blockOf(kind);
-    const forward = block === 1 ? "sp1_24" : block === 2 ? "sp2_16" : "sp4_8";
-    expect(ran).toContain(forward);
-    expect(ran).toContain("sp1_24");
-    expect(ran).toContain(`sddmm${block}`);
+    const family = (kernel: string) => kernel.replace(/_\d+$/, "");
+    expect(ran.map(family)).toEqual(expect.arrayContaining([`sp${block}`, "sp1", `sddmm${block}`]));
     expect(ran.filter((kernel) => /gemm|gemv|^dots$/.test(kernel))).toEqual([]);
     const about = plan.decisions.filter(({ param }) => param === "w");
-    expect(about.map(({ kernel }) => kernel)).toEqual([forward, "sp1_24", `sddmm${block}`]);
+    expect(about.map(({ kernel }) => family(kernel)).sort()).toEqual([`sp${block}`, "sp1", `sddmm${block}`].sort());
     // Values, momentum, gradient, index lists of both directions; activations [n, size] a few times over. A dense copy alone takes 256 KiB.
     const nonZeros = kept(w.mask!);
     expect(nonZeros * 4).toBeLessThan(16_000);

@@ -7,7 +7,17 @@
 import { InputError, sizeOf, type Tree } from "../core/index.js";
 import type { Operation, Program, ValueType } from "../program/index.js";
 import { bareGeometry, geometries } from "./geometry.js";
-import { columnsOf, type Columns, type Geometry, type Layout, layoutBytes, planesOf, type Planes, ROWS, sameLayout } from "./layout.js";
+import {
+  type Columns,
+  columnsOf,
+  type Geometry,
+  type Layout,
+  layoutBytes,
+  type Planes,
+  planesOf,
+  ROWS,
+  sameLayout,
+} from "./layout.js";
 import { convert, zeroBorders } from "./lower/convert.js";
 import { type Buffer, type Domain, ONE, type Step } from "./step.js";
 import type { Topology } from "./topology.js";
@@ -47,7 +57,8 @@ export interface LoweringOptions {
   readonly tiles: { readonly sp1: "sp1_16" | "sp1_24" | "sp1_28" | "sp1_32"; readonly gemm: "gemm_4x8" | "gemm_5x8" | "gemm_6x8" };
   /** Winograd F(4x4) for dense 3x3 convolutions: bounded, not bit-exact against the direct sum. */
   readonly winograd: boolean;
-  readonly scratchBytes: (bytes: number) => void;
+  /** Params and topologies rarely change: index lists may take longer to make. */
+  readonly frozen: boolean;
 }
 
 /** A kernel choice that the user can read: which step, which kernel, why. */
@@ -203,7 +214,8 @@ export class Lowering {
     if (placed.buffer.fixed || this.keep.has(placed.buffer)) return false;
     for (const holder of this.#holders.get(placed.buffer) ?? []) {
       if (this.#ends.has(holder)) return false;
-      for (const consumer of this.consumers[holder]!) if (!this.done[consumer] && consumer !== after && consumer !== this.at) return false;
+      for (const consumer of this.consumers[holder]!)
+        if (!this.done[consumer] && consumer !== after && consumer !== this.at) return false;
     }
     return true;
   }
@@ -303,7 +315,11 @@ export class Lowering {
 
   /** Leaves a result pending until something needs it. */
   defer(value: number, pending: Omit<Pending, "operations" | "epilogue">): void {
-    this.pending.set(value, { ...pending, operations: [this.at], epilogue: { lo: Number.NEGATIVE_INFINITY, hi: Number.POSITIVE_INFINITY } });
+    this.pending.set(value, {
+      ...pending,
+      operations: [this.at],
+      epilogue: { lo: Number.NEGATIVE_INFINITY, hi: Number.POSITIVE_INFINITY },
+    });
   }
 
   /** The pending step behind a value that only the operation being lowered uses. */

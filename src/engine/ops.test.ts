@@ -16,7 +16,8 @@ beforeAll(async () => {
 });
 afterAll(() => engine.close());
 
-const specs = (tensors: readonly AnyTensor[]) => Object.fromEntries(tensors.map((t, i) => [`${i}`, { shape: t.shape, dtype: t.dtype }]));
+const specs = (tensors: readonly AnyTensor[]) =>
+  Object.fromEntries(tensors.map((t, i) => [`${i}`, { shape: t.shape, dtype: t.dtype }]));
 const named = (tensors: readonly AnyTensor[]): Tree<AnyTensor> => Object.fromEntries(tensors.map((t, i) => [`${i}`, t]));
 
 /** In-place operations: their leading operands are params, their results the params' updates. */
@@ -30,7 +31,8 @@ function optimiserProgram(name: string, made: OpCase): { program: Program; param
   const held = named(made.inputs);
   const params = Object.fromEntries(Object.entries(held).filter(([i]) => own.includes(Number(i))));
   const inputs = Object.fromEntries(Object.entries(held).filter(([i]) => !own.includes(Number(i))));
-  const shape = (tree: Tree<AnyTensor>) => Object.fromEntries(Object.entries(tree).map(([i, t]) => [i, { shape: t.shape, dtype: t.dtype }]));
+  const shape = (tree: Tree<AnyTensor>) =>
+    Object.fromEntries(Object.entries(tree).map(([i, t]) => [i, { shape: t.shape, dtype: t.dtype }]));
   const program = trace(
     ({ params: p, inputs: x }) => {
       const operands = made.inputs.map((_, i) => (p[i] ?? x[i])!);
@@ -77,14 +79,16 @@ describe.each([...operations.keys()])("%s", (name) => {
       const about = `round ${round}, ${JSON.stringify(made.inputs.map((t) => t.shape))} ${JSON.stringify(made.attrs)}`;
       if (IN_PLACE[name]) {
         const { program, params, inputs } = optimiserProgram(name, made);
-        for (const { name: what, error } of differences(engine, program, { params, inputs })) expect(error, `${what}: ${about}`).toBeLessThan(BOUND);
+        for (const { name: what, error } of differences(engine, program, { params, inputs }))
+          expect(error, `${what}: ${about}`).toBeLessThan(BOUND);
         continue;
       }
       const types = operationNamed(name).type(made.inputs, made.attrs);
       const weights = types.filter((t) => t.dtype === "f32").map((t) => uniform(rng, t.shape));
       const program = valueProgram(name, made, weights);
       const inputs = { ...named([...made.inputs, ...weights]), anchor: uniform(rng, [1]) };
-      for (const { name: what, error } of differences(engine, program, { params: {}, inputs })) expect(error, `${what}: ${about}`).toBeLessThan(BOUND);
+      for (const { name: what, error } of differences(engine, program, { params: {}, inputs }))
+        expect(error, `${what}: ${about}`).toBeLessThan(BOUND);
     }
   });
 });

@@ -2,7 +2,17 @@
  * Params in the engine's memory, shared by every plan that was compiled with them. A sparse param holds its live values only;
  * its gradients and optimiser slots follow its topology, which may change inside a fixed capacity.
  */
-import { type AnyTensor, InputError, mapTree, OptionError, ShapeError, sizeOf, type Tensor, tensor, type Tree } from "../core/index.js";
+import {
+  type AnyTensor,
+  InputError,
+  mapTree,
+  OptionError,
+  ShapeError,
+  sizeOf,
+  type Tensor,
+  type Tree,
+  tensor,
+} from "../core/index.js";
 import type { Arena } from "../kernels/index.js";
 import type { ParamLayout, ParamSpec } from "../program/index.js";
 import { liveCount, type Topology } from "./topology.js";
@@ -43,15 +53,37 @@ export class ParamStore {
       if (layout.kind === "dense") continue;
       const rows = spec.shape[0]!;
       const block = layout.kind === "block" ? layout.rows : 1;
-      if (spec.shape.length < 2 || rows % block !== 0) throw new ShapeError(`param "${path}"`, { shape: spec.shape }, `rank 2 or more and a first dim that ${block} divides`);
+      if (spec.shape.length < 2 || rows % block !== 0)
+        throw new ShapeError(`param "${path}"`, { shape: spec.shape }, `rank 2 or more and a first dim that ${block} divides`);
       const columns = sizeOf(spec.shape.slice(1));
-      if (!(layout.capacity >= 1 && layout.capacity <= rows * columns)) throw new OptionError(`param "${path}" capacity`, `1 to ${rows * columns} live values`, layout.capacity);
-      topologies[path] = { rows, columns, block, capacity: layout.capacity, rowPtr: new Int32Array(rows / block + 1), columnOf: new Int32Array(0), version: 0 };
+      if (!(layout.capacity >= 1 && layout.capacity <= rows * columns))
+        throw new OptionError(`param "${path}" capacity`, `1 to ${rows * columns} live values`, layout.capacity);
+      topologies[path] = {
+        rows,
+        columns,
+        block,
+        capacity: layout.capacity,
+        rowPtr: new Int32Array(rows / block + 1),
+        columnOf: new Int32Array(0),
+        version: 0,
+      };
     }
     this.topologies = topologies;
+    try {
+      this.#reserve(initial);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  #reserve(initial: Tree<AnyTensor | Live>): void {
+    const { specs, topologies } = this;
+    const arena = this.#arena;
     for (const [path, spec] of Object.entries(specs)) {
       const pattern = this.patternOf(path);
-      if (pattern !== undefined && !topologies[pattern]) throw new InputError(`param "${path}": its pattern "${pattern}" is not a sparse param of this store`);
+      if (pattern !== undefined && !topologies[pattern])
+        throw new InputError(`param "${path}": its pattern "${pattern}" is not a sparse param of this store`);
       const elements = pattern === undefined ? sizeOf(spec.shape) : topologies[pattern]!.capacity;
       // Kernels may read a few floats past the end of a list.
       this.#held.set(path, { spec, elements, address: arena.allocateZeroed(elements * 4 + 64, `param ${path}`) });
@@ -129,7 +161,11 @@ export class ParamStore {
     const pattern = this.patternOf(path);
     if (pattern === undefined) throw new InputError(`params: "${path}" is dense; its values are in get("${path}")`);
     const t = this.topologies[pattern]!;
-    return { rowPtr: t.rowPtr.slice(), columns: t.columnOf.slice(0, t.rowPtr[t.rowPtr.length - 1]), values: this.view(path).slice() };
+    return {
+      rowPtr: t.rowPtr.slice(),
+      columns: t.columnOf.slice(0, t.rowPtr[t.rowPtr.length - 1]),
+      values: this.view(path).slice(),
+    };
   }
 
   /**
@@ -139,7 +175,8 @@ export class ParamStore {
    */
   set(path: string, value: AnyTensor): void {
     const { spec, address, elements } = this.#get(path);
-    if (value.shape.join() !== spec.shape.join()) throw new ShapeError(`params.set("${path}")`, { param: spec.shape, value: value.shape }, "the param's shape");
+    if (value.shape.join() !== spec.shape.join())
+      throw new ShapeError(`params.set("${path}")`, { param: spec.shape, value: value.shape }, "the param's shape");
     const pattern = this.patternOf(path);
     if (pattern === undefined) {
       const { f32, i32 } = this.#arena.kernels.views();
@@ -234,14 +271,17 @@ function checkLive(path: string, t: Topology, live: Live): void {
   };
   const { rowPtr, columns, values } = live;
   if (rowPtr.length !== t.rowPtr.length) fail(`expected ${t.rowPtr.length} row pointers, got ${rowPtr.length}`);
-  if (rowPtr[0] !== 0 || rowPtr[rowPtr.length - 1] !== columns.length) fail("row pointers must run from 0 to the number of columns");
+  if (rowPtr[0] !== 0 || rowPtr[rowPtr.length - 1] !== columns.length)
+    fail("row pointers must run from 0 to the number of columns");
   if (values.length !== columns.length * t.block) fail(`expected ${columns.length * t.block} values, got ${values.length}`);
-  if (values.length > t.capacity) fail(`${values.length} live values exceed the capacity of ${t.capacity}; trace the program with a larger one`);
+  if (values.length > t.capacity)
+    fail(`${values.length} live values exceed the capacity of ${t.capacity}; trace the program with a larger one`);
   for (let r = 0; r + 1 < rowPtr.length; r++) {
     if (rowPtr[r]! > rowPtr[r + 1]!) fail(`row pointers fall at row ${r}`);
     for (let e = rowPtr[r]!; e < rowPtr[r + 1]!; e++) {
       const c = columns[e]!;
-      if (c < 0 || c >= t.columns || (e > rowPtr[r]! && c <= columns[e - 1]!)) fail(`columns of row ${r} must rise within [0, ${t.columns})`);
+      if (c < 0 || c >= t.columns || (e > rowPtr[r]! && c <= columns[e - 1]!))
+        fail(`columns of row ${r} must rise within [0, ${t.columns})`);
     }
   }
 }

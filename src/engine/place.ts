@@ -10,7 +10,10 @@ const SKEW = 64;
  * Assigns offsets (into one block) to the temporary buffers of a schedule; `keep` buffers live through the whole plan.
  * @returns bytes of the block
  */
-export function placeBuffers(intervals: readonly Interval[], keep: ReadonlySet<Buffer>): { bytes: number; offsets: Map<Buffer, number> } {
+export function placeBuffers(
+  intervals: readonly Interval[],
+  keep: ReadonlySet<Buffer>,
+): { bytes: number; offsets: Map<Buffer, number> } {
   const life = new Map<Buffer, { from: number; to: number }>();
   intervals.forEach((interval, at) => {
     for (const step of interval.lanes.flat()) {

@@ -1,8 +1,24 @@
 /** Plans: what they refuse, that a run allocates nothing, frozen params, updates in place, equal bits for any number of threads. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type AnyTensor, createRng, InputError, ShapeError, tensor, type Tree } from "../core/index.js";
-import { Arena } from "../kernels/index.js";
-import { add, conv2d, crossEntropy, gather, gradients, linear, mean, mul, oneHot, type ParamSpec, type Program, relu, sgdStep, sum, trace, type Value } from "../program/index.js";
+import { type AnyTensor, createRng, InputError, ShapeError, type Tree, tensor } from "../core/index.js";
+import {
+  add,
+  conv2d,
+  crossEntropy,
+  gather,
+  gradients,
+  linear,
+  mean,
+  mul,
+  oneHot,
+  type ParamSpec,
+  type Program,
+  relu,
+  sgdStep,
+  sum,
+  trace,
+  type Value,
+} from "../program/index.js";
 import { createEngine, type Engine } from "./engine.js";
 import type { Plan } from "./plan.js";
 import { differences, randomLabels, randomTensor } from "./testing/agree.js";
@@ -15,7 +31,13 @@ beforeAll(async () => {
 afterAll(() => engine.close());
 
 const opened: (() => void)[] = [];
-function compile(on: Engine, program: Program, specs: Tree<ParamSpec>, initial: Tree<AnyTensor>, frozen = false): { plan: Plan; store: ReturnType<Engine["params"]> } {
+function compile(
+  on: Engine,
+  program: Program,
+  specs: Tree<ParamSpec>,
+  initial: Tree<AnyTensor>,
+  frozen = false,
+): { plan: Plan; store: ReturnType<Engine["params"]> } {
   const store = on.params(specs, initial);
   const plan = on.compile(program, store, { frozen });
   opened.push(() => {
@@ -106,13 +128,16 @@ describe("bad input", () => {
     plan.run({ x, y: [0, 1] });
     plan.close();
     plan.close();
-    for (const use of [() => plan.run(), () => plan.step(), () => plan.set({ x }), () => plan.read(), () => plan.profile(() => 0)]) expect(use).toThrow(/close/);
+    for (const use of [() => plan.run(), () => plan.step(), () => plan.set({ x }), () => plan.read(), () => plan.profile(() => 0)])
+      expect(use).toThrow(/close/);
   });
 
   it("params that do not fit the program are named", () => {
     const program = trace(({ params }) => ({ outputs: { y: mul(params["w"]!, 2) } }), { params: { w: { shape: [3] } } });
     expect(() => engine.compile(program, engine.params({ v: { shape: [3] } }))).toThrow(/"w" is not in the store; the store has v/);
-    expect(() => engine.compile(program, engine.params({ w: { shape: [4] } }))).toThrow(/"w" is \[3\] in the program and \[4\] in the store/);
+    expect(() => engine.compile(program, engine.params({ w: { shape: [4] } }))).toThrow(
+      /"w" is \[3\] in the program and \[4\] in the store/,
+    );
     const sparse = engine.params({ w: { shape: [3, 1], layout: { kind: "csr", capacity: 2 } } });
     const dense = trace(({ params }) => ({ outputs: { y: mul(params["w"]!, 2) } }), { params: { w: { shape: [3, 1] } } });
     expect(() => engine.compile(dense, sparse)).toThrow(/dense in the program and sparse in the store/);
@@ -120,9 +145,13 @@ describe("bad input", () => {
 
   it("a program that needs more memory than there is says how much, and leaves none behind", () => {
     const used = engine.memory().used;
-    expect(() => engine.params({ w: { shape: [40_000, 40_000] } })).toThrow(/out of WebAssembly memory: asked for 6103\.5 MiB for param w/);
+    expect(() => engine.params({ v: { shape: [1000] }, w: { shape: [40_000, 40_000] } })).toThrow(
+      /out of WebAssembly memory: asked for 6103\.5 MiB for param w/,
+    );
     expect(engine.memory().used).toBe(used);
-    const program = trace(({ inputs }) => ({ outputs: { y: relu(inputs["x"]!) } }), { inputs: { x: { shape: [30_000, 30_000] } } });
+    const program = trace(({ inputs }) => ({ outputs: { y: add(relu(inputs["x"]!), inputs["s"]!) } }), {
+      inputs: { s: { shape: [1000, 1] }, x: { shape: [1000, 2_000_000] } },
+    });
     const store = engine.params({});
     expect(() => engine.compile(program, store)).toThrow(/out of WebAssembly memory.*input x/s);
     store.close();
@@ -177,7 +206,8 @@ describe("a training step", () => {
   it.each([8, 5])("equals the interpreter, batch %i", (n) => {
     const { program, specs, values, inputs, weights } = network(n);
     const params = Object.fromEntries(Object.entries(specs).map(([path, { shape }]) => [path, values[path] ?? tensor(shape)]));
-    for (const { name, error } of differences(engine, program, { params, inputs, masks: masksOf(weights) })) expect(error, name).toBeLessThan(3e-5);
+    for (const { name, error } of differences(engine, program, { params, inputs, masks: masksOf(weights) }))
+      expect(error, name).toBeLessThan(3e-5);
   });
 
   it("has the same bits for 1, 2 and 3 threads, at every step", async () => {
@@ -247,7 +277,11 @@ describe("frozen params", () => {
   it("are prepared once, and anew after refresh", () => {
     const rng = createRng(1);
     const specs = { w: { shape: [16, 16, 3, 3] } };
-    const [first, second, x] = [randomTensor([16, 16, 3, 3], rng), randomTensor([16, 16, 3, 3], rng), randomTensor([4, 16, 8, 8], rng)];
+    const [first, second, x] = [
+      randomTensor([16, 16, 3, 3], rng),
+      randomTensor([16, 16, 3, 3], rng),
+      randomTensor([4, 16, 8, 8], rng),
+    ];
     const { plan, store } = compile(engine, program, specs, { w: first }, true);
     const before = plan.run({ x })["y"]!.data.slice();
     expect(plan.profile(() => 0).map(({ kernel }) => kernel)).not.toContain("w4_weights");
@@ -271,14 +305,25 @@ describe("updates in place", () => {
       return { outputs: { old: a, twice: mul(a, 2), total: sum(add(a, next.w)) }, updates: { a: next.w } };
     }, spec);
     const params = { a: tensor([4], [1, 2, 3, 4]), b: tensor([4], [0.5, 0.25, 1, 2]) };
-    for (const { name, error } of differences(engine, program, { params, inputs: { lr: tensor([], [0.1]) } })) expect(error, name).toBeLessThan(1e-6);
+    for (const { name, error } of differences(engine, program, { params, inputs: { lr: tensor([], [0.1]) } }))
+      expect(error, name).toBeLessThan(1e-6);
   });
 
   it("may exchange params", () => {
-    const program = trace(({ params }) => ({ outputs: { a: params["a"]! }, updates: { a: params["b"]!, b: params["a"]! } }), { params: { a: { shape: [3] }, b: { shape: [3] } } });
-    const { plan, store } = compile(engine, program, { a: { shape: [3] }, b: { shape: [3] } }, { a: tensor([3], [1, 2, 3]), b: tensor([3], [4, 5, 6]) });
+    const program = trace(({ params }) => ({ outputs: { a: params["a"]! }, updates: { a: params["b"]!, b: params["a"]! } }), {
+      params: { a: { shape: [3] }, b: { shape: [3] } },
+    });
+    const { plan, store } = compile(
+      engine,
+      program,
+      { a: { shape: [3] }, b: { shape: [3] } },
+      { a: tensor([3], [1, 2, 3]), b: tensor([3], [4, 5, 6]) },
+    );
     expect([...plan.run()["a"]!.data]).toEqual([1, 2, 3]);
-    expect([[...store.view("a")], [...store.view("b")]]).toEqual([[4, 5, 6], [1, 2, 3]]);
+    expect([[...store.view("a")], [...store.view("b")]]).toEqual([
+      [4, 5, 6],
+      [1, 2, 3],
+    ]);
     expect([...plan.run()["a"]!.data]).toEqual([4, 5, 6]);
   });
 
@@ -302,7 +347,10 @@ describe("several plans over one store", () => {
   it("see each other's updates", () => {
     const { program, specs, values, inputs } = network(4);
     const { plan, store } = compile(engine, program, specs, values);
-    const loss = trace(({ params, inputs: x }) => ({ outputs: { y: linear(x["h"]!, params["f"]!) } }), { params: { f: specs["f"]! }, inputs: { h: { shape: [1, 12] } } });
+    const loss = trace(({ params, inputs: x }) => ({ outputs: { y: linear(x["h"]!, params["f"]!) } }), {
+      params: { f: specs["f"]! },
+      inputs: { h: { shape: [1, 12] } },
+    });
     const other = engine.compile(loss, store);
     opened.push(() => other.close());
     const h = randomTensor([1, 12], createRng(2));
@@ -323,7 +371,6 @@ describe("several plans over one store", () => {
       store.close();
       expect(own.memory().used).toBe(idle);
     }
-    expect(new Arena(own.kernels)).toBeInstanceOf(Arena);
     own.close();
   });
 });

@@ -1,6 +1,16 @@
 /** A compiled program: fixed code over fixed memory. A run allocates nothing. */
-import { type AnyTensor, InputError, intTensor, ShapeError, sizeOf, type Tensor, tensor, type Tree } from "../core/index.js";
-import { freePlan, type Kernels, profile, type ProfileRow } from "../kernels/index.js";
+import {
+  type AnyTensor,
+  InputError,
+  intTensor,
+  ShapeError,
+  sameShape,
+  sizeOf,
+  type Tensor,
+  type Tree,
+  tensor,
+} from "../core/index.js";
+import { freePlan, type Kernels, type ProfileRow, profile } from "../kernels/index.js";
 import type { Compiled } from "./compile.js";
 import type { Columns } from "./layout.js";
 import type { Decision } from "./lowering.js";
@@ -14,7 +24,8 @@ export interface Plan {
   /**
    * Runs the program on these inputs; inputs that are left out keep their last data.
    * @returns the outputs; the same tensors at every run, overwritten by the next
-   * @throws ShapeError when an input has the wrong number of elements; InputError for an unknown input, an index out of range, or a closed plan
+   * @throws ShapeError when an input has another shape or number of elements; InputError for an unknown input, another dtype, an index
+   *   out of range or no integer, or a closed plan. A refused call changes no input
    */
   run(inputs?: Readonly<Record<string, InputData>>): Tree<Tensor<"f32"> & AnyTensor>;
   /** Writes inputs without running. */
@@ -41,7 +52,10 @@ export interface PlanHost {
   readonly kernels: Kernels;
   readonly run: (plan: number) => void;
   readonly scratch: () => number;
-  readonly write: (phases: Compiled["phases"], placed: (instruction: Compiled["patches"][number]["instruction"], address: number) => void) => number;
+  readonly write: (
+    phases: Compiled["phases"],
+    placed: (instruction: Compiled["patches"][number]["instruction"], address: number) => void,
+  ) => number;
   readonly release: () => void;
   readonly arena: Parameters<typeof freePlan>[0];
 }
@@ -55,7 +69,10 @@ export function createPlan(compiled: Compiled, params: ParamStore, host: PlanHos
   };
   const main = host.write(compiled.phases, remember);
   const preparation = compiled.preparation.length ? host.write(compiled.preparation, remember) : undefined;
-  const patches = compiled.patches.map((patch) => ({ address: places.get(patch.instruction)! + patch.word * 4, value: patch.value }));
+  const patches = compiled.patches.map((patch) => ({
+    address: places.get(patch.instruction)! + patch.word * 4,
+    value: patch.value,
+  }));
   places.clear();
   const versions = new Map<string, number>();
   for (const [path, topology] of Object.entries(params.topologies)) versions.set(path, topology.version);
@@ -80,29 +97,48 @@ export function createPlan(compiled: Compiled, params: ParamStore, host: PlanHos
     for (const { address, value } of patches) u32[address / 4] = value();
   }
 
+  function open(use: string): void {
+    if (closed) throw new InputError(`plan: ${use} after close`);
+  }
+
+  /** @throws before anything is written, so that a refused call leaves the last inputs as they were */
+  function check(name: string, given: InputData): void {
+    const input = Object.hasOwn(compiled.inputs, name) ? compiled.inputs[name] : undefined;
+    if (!input) throw new InputError(`plan: there is no input "${name}"; inputs are ${Object.keys(compiled.inputs).join(", ")}`);
+    const data = elements(given);
+    const n = sizeOf(input.shape);
+    if ("shape" in given) {
+      if (!sameShape(given.shape, input.shape))
+        throw new ShapeError(`plan input "${name}"`, { expected: input.shape, data: given.shape }, "the declared shape");
+      if (given.dtype !== input.dtype)
+        throw new InputError(`plan input "${name}": expected a tensor of ${input.dtype}, got ${given.dtype}`);
+    }
+    if (data.length !== n)
+      throw new ShapeError(`plan input "${name}"`, { expected: input.shape, data: [data.length] }, `${n} elements`);
+    if (input.dtype === "f32" || (data instanceof Int32Array && input.below === undefined)) return;
+    const [low, high] = input.below !== undefined ? [0, input.below] : input.dtype === "u8" ? [0, 256] : [-2147483648, 2147483648];
+    for (let i = 0; i < n; i++) {
+      const v = data[i]!;
+      if (!(v >= low && v < high && Number.isInteger(v)))
+        throw new InputError(`plan input "${name}": expected integers in [${low}, ${high}), got ${v} at position ${i}`);
+    }
+  }
+
   function set(inputs: Readonly<Record<string, InputData>>): void {
+    open("set");
+    for (const name in inputs) check(name, inputs[name]!);
     const views = kernels.views();
     for (const name in inputs) {
-      const input = compiled.inputs[name];
-      if (!input) throw new InputError(`plan: there is no input "${name}"; inputs are ${Object.keys(compiled.inputs).join(", ")}`);
-      const given = inputs[name]!;
-      const data = "data" in given ? (given.data as ArrayLike<number>) : given;
-      const n = sizeOf(input.shape);
-      if (data.length !== n) throw new ShapeError(`plan input "${name}"`, { expected: input.shape, data: "shape" in given ? given.shape : [data.length] }, `${n} elements`);
-      if (input.below !== undefined) {
-        for (let i = 0; i < n; i++) {
-          const v = data[i]!;
-          if (!(v >= 0 && v < input.below)) throw new InputError(`plan input "${name}": expected integers in [0, ${input.below}), got ${v} at position ${i}`);
-        }
-      }
-      if (input.dtype === "f32") views.f32.set(data, input.address / 4);
-      else if (input.dtype === "i32") views.i32.set(data, input.address / 4);
-      else views.u8.set(data, input.address);
+      const { dtype, address } = compiled.inputs[name]!;
+      const data = elements(inputs[name]!);
+      if (dtype === "f32") views.f32.set(data, address / 4);
+      else if (dtype === "i32") views.i32.set(data, address / 4);
+      else views.u8.set(data, address);
     }
   }
 
   function step(): void {
-    if (closed) throw new InputError("plan: run after close");
+    open("run");
     follow();
     if (!prepared && preparation !== undefined) host.run(preparation);
     prepared = true;
@@ -110,6 +146,7 @@ export function createPlan(compiled: Compiled, params: ParamStore, host: PlanHos
   }
 
   function read(): Tree<Tensor<"f32"> & AnyTensor> {
+    open("read");
     const { f32, i32 } = kernels.views();
     for (const name in compiled.outputs) {
       const { placed, dtype, pattern } = compiled.outputs[name]!;
@@ -124,7 +161,7 @@ export function createPlan(compiled: Compiled, params: ParamStore, host: PlanHos
 
   return {
     run(inputs = {}) {
-      if (closed) throw new InputError("plan: run after close");
+      open("run");
       set(inputs);
       step();
       return read();
@@ -151,6 +188,8 @@ export function createPlan(compiled: Compiled, params: ParamStore, host: PlanHos
     },
   };
 }
+
+const elements = (given: InputData): ArrayLike<number> => ("data" in given ? (given.data as ArrayLike<number>) : given);
 
 /** Live values as a dense tensor. */
 function scatter(out: Float32Array, f32: Float32Array, from: number, params: ParamStore, pattern: string): void {

@@ -7,6 +7,8 @@ export * from "./idx.js";
 export * from "./mat.js";
 export { readNpy, writeNpy } from "./npy.js";
 export * from "./npz.js";
+export * from "./onnx.js";
+export * from "./onnx-tensor.js";
 export * from "./safetensors.js";
 export * from "./sparse-safetensors.js";
 export * from "./sparse-tensor.js";

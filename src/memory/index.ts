@@ -1,6 +1,7 @@
 /** Sparse distributed representations: their mathematics, stores of codes, and Sparsey's associative memory. */
 export * from "./bits.js";
 export { type CodeLayout, type CodeStore, type CodeStoreOptions, createCodeStore } from "./code-store.js";
+export { createKWinnerEncoder, type KWinnerEncoder, type KWinnerOptions } from "./encoder.js";
 export { exactBinomial, exactHypergeometricTail, type Rational, rationalLog, rationalToNumber } from "./exact.js";
 export * from "./monte-carlo.js";
 export * from "./probability.js";

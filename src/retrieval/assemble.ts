@@ -19,7 +19,8 @@ export interface IndexLabels {
 
 /** The pieces of an index file, to be written in order. @throws InputError for labels of the wrong number or duplicate ids */
 export function assemble(parts: IndexParts, labels: IndexLabels = {}): Uint8Array[] {
-  const { docs, dim, lists, forward } = parts;
+  const { docs, dim, forward } = parts;
+  const { wideBlocks, ...lists } = parts.lists;
   const counted = (name: string, list: readonly unknown[] | undefined, expect: number) => {
     if (list && list.length !== expect) throw new ShapeError("index build", { [name]: [list.length] }, `${expect} ${name}`);
   };
@@ -40,7 +41,8 @@ export function assemble(parts: IndexParts, labels: IndexLabels = {}): Uint8Arra
       entries: parts.entries,
       values: forward.kind,
       wideCoords: forward.wide,
-      wideBlocks: lists.entryBlocks.BYTES_PER_ELEMENT === 2,
+      wideBlocks,
+      wideStarts: lists.termStarts.BYTES_PER_ELEMENT === 4,
       neighbours: parts.neighbours ? parts.config.neighbours : 0,
       config: parts.config,
       meta: labels.meta ?? {},

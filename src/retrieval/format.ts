@@ -40,6 +40,7 @@ export interface IndexHeader {
   readonly values: ValueKind;
   readonly wideCoords: boolean;
   readonly wideBlocks: boolean;
+  readonly wideStarts: boolean;
   readonly neighbours: number;
   readonly config: BuildConfig;
   /** anything the maker of the index wants to keep: the name of the encoder, BM25 statistics */
@@ -132,7 +133,7 @@ export function readHeader(start: Uint8Array, fileBytes: number): IndexHeader {
   count("entries", h.entries, 0xffffffff);
   count("neighbours", h.neighbours, 1000);
   if (!["f16", "u8", "f32"].includes(h.values)) fail(`unknown value kind ${String(h.values)}`);
-  if (typeof h.wideCoords !== "boolean" || typeof h.wideBlocks !== "boolean") fail("the table lacks widths");
+  if (typeof h.wideCoords !== "boolean" || typeof h.wideBlocks !== "boolean" || typeof h.wideStarts !== "boolean") fail("the table lacks widths");
   if (h.wideCoords !== h.dim > 65536) fail(`coordinate width does not match ${h.dim} coordinates`);
   for (const [name, s] of Object.entries(h.sections)) {
     if (typeof s !== "object" || s === null) fail(`section ${name} is not described`);

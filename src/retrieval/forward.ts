@@ -2,9 +2,8 @@
  * The forward index: every document's full vector, in quads of four entries (coordinates, then values), padded with
  * (coordinate 0, value 0). One document is one contiguous record, so an exact score reads one place in memory.
  */
-import { InputError } from "../core/index.js";
+import { fromHalf, InputError, toHalf } from "../core/index.js";
 import type { SparseMatrix } from "./csr.js";
-import { fromHalf, toHalf } from "./half.js";
 
 /** How a forward index stores weights: half floats, 8-bit codes with a scale per document, or floats. */
 export type ValueKind = "f16" | "u8" | "f32";
@@ -77,7 +76,7 @@ export function encodeForward(m: SparseMatrix, kind: ValueKind): { forward: Forw
         const place = at + 4 * coordBytes;
         if (kind === "f16") {
           const h = toHalf(w);
-          if (h === 0) throw new InputError(`document ${d}: weight ${w} of coordinate ${c} is too small for a half float; use f32`);
+          if (h === 0 || h >= 0x7c00) throw new InputError(`document ${d}: weight ${w} of coordinate ${c} does not fit a half float (6e-8 to 65504); scale the weights or store values as f32`);
           half[(place >>> 1) + lane] = h;
           values[i] = fromHalf(h);
         } else if (kind === "u8") {

@@ -10,8 +10,9 @@ import { alphaMassCut, quantise } from "./summary.js";
  * `listBlocks[c + 1]`; block b holds `postings[blockStarts[b]..blockStarts[b + 1])`, documents.
  *
  * Summaries are stored by coordinate: the terms of list c are `listTerms[c]` to `listTerms[c + 1]`; term t stands for
- * coordinate `termCoords[t]`, and its entries are `entryBlocks` (block within the list) and `entryCodes` from
- * `listEntries[c] + termStarts[t + c]` to `listEntries[c] + termStarts[t + c + 1]`.
+ * coordinate `termCoords[t]`, and its entries are `listEntries[c] + termStarts[t + c]` to
+ * `listEntries[c] + termStarts[t + c + 1]`. An entry is the block within the list (one byte, or two little-endian when
+ * `wideBlocks`) and the 8-bit code.
  */
 export interface Lists {
   readonly listBlocks: Uint32Array;
@@ -23,8 +24,9 @@ export interface Lists {
   readonly termCoords: Uint32Array | Uint16Array;
   readonly termStarts: Uint32Array | Uint16Array;
   readonly listEntries: Uint32Array;
-  readonly entryBlocks: Uint16Array | Uint8Array;
-  readonly entryCodes: Uint8Array;
+  readonly entries: Uint8Array;
+  /** block numbers inside a list take two bytes */
+  readonly wideBlocks: boolean;
 }
 
 /** How a summary is cut from the maxima of a block. */
@@ -115,9 +117,8 @@ export function buildLists(m: SparseMatrix, kept: SparseMatrix, block: Blocker, 
     onList?.(c + 1);
   }
   blockStarts.push(postings.length);
-  const narrow = mostBlocks <= 256 && mostEntries <= 65535;
+  const wideBlocks = mostBlocks > 256;
   const starts = termStarts.join();
-  const blocks = entryBlocks.join();
   return {
     listBlocks,
     blockStarts: blockStarts.join(),
@@ -126,11 +127,22 @@ export function buildLists(m: SparseMatrix, kept: SparseMatrix, block: Blocker, 
     blockStep: blockStep.join(),
     listTerms,
     termCoords: termCoords.join(),
-    termStarts: narrow ? Uint16Array.from(starts) : starts,
+    termStarts: mostEntries < 65536 ? Uint16Array.from(starts) : starts,
     listEntries,
-    entryBlocks: narrow ? Uint8Array.from(blocks) : blocks,
-    entryCodes: entryCodes.join(),
+    entries: pack(entryBlocks.join(), entryCodes.join(), wideBlocks),
+    wideBlocks,
   };
+}
+
+function pack(blocks: Uint16Array, codes: Uint8Array, wide: boolean): Uint8Array {
+  const stride = wide ? 3 : 2;
+  const out = new Uint8Array(blocks.length * stride);
+  for (let i = 0, at = 0; i < blocks.length; i++) {
+    out[at++] = blocks[i]! & 255;
+    if (wide) out[at++] = blocks[i]! >>> 8;
+    out[at++] = codes[i]!;
+  }
+  return out;
 }
 
 interface Summary {

@@ -98,11 +98,12 @@ export function createScratch(store: Store): Scratch {
     order: take(Math.max(store.mostBlocks * 8, results * 4)),
     heap: take(results * 8),
     chosen: take(dim * 4),
+    runs: take(dim * 12),
   };
   const base = extend(memory, size);
   const arrays = store.arrays();
   const at = (view: ArrayBufferView | undefined) => (view ? view.byteOffset : 0);
-  const words = new Uint32Array(memory.buffer, base + place.context, 28);
+  const words = new Uint32Array(memory.buffer, base + place.context, 29);
   words.set([
     docs,
     dim,
@@ -120,8 +121,8 @@ export function createScratch(store: Store): Scratch {
     at(arrays.termCoords),
     at(arrays.termStarts),
     at(arrays.listEntries),
-    at(arrays.entryBlocks),
-    at(arrays.entryCodes),
+    at(arrays.entries),
+    header.wideStarts ? 1 : 0,
     base + place.dense,
     base + place.visited,
     base + place.log,
@@ -132,6 +133,7 @@ export function createScratch(store: Store): Scratch {
     base + place.stats,
     at(arrays.neighbours),
     header.neighbours,
+    base + place.runs,
   ]);
   if (at(arrays.docQuads) < FILE_BASE) throw new Error("searcher: the arrays are not in the kernels' memory");
   return { context: base + place.context, indices: base + place.indices, values: base + place.values, heap: base + place.heap, stats: base + place.stats };

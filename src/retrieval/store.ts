@@ -85,8 +85,7 @@ export interface StoreArrays {
   readonly termCoords: Uint16Array | Uint32Array;
   readonly termStarts: Uint16Array | Uint32Array;
   readonly listEntries: Uint32Array;
-  readonly entryBlocks: Uint8Array | Uint16Array;
-  readonly entryCodes: Uint8Array;
+  readonly entries: Uint8Array;
   readonly neighbours?: Uint32Array;
 }
 
@@ -157,10 +156,9 @@ function viewsOf(buffer: ArrayBufferLike, header: IndexHeader): StoreArrays {
     blockStep: get("blockStep", Float32Array),
     listTerms: get("listTerms", Uint32Array),
     termCoords: header.wideCoords ? get("termCoords", Uint32Array) : get("termCoords", Uint16Array),
-    termStarts: header.wideBlocks ? get("termStarts", Uint32Array) : get("termStarts", Uint16Array),
+    termStarts: header.wideStarts ? get("termStarts", Uint32Array) : get("termStarts", Uint16Array),
     listEntries: get("listEntries", Uint32Array),
-    entryBlocks: header.wideBlocks ? get("entryBlocks", Uint16Array) : get("entryBlocks", Uint8Array),
-    entryCodes: get("entryCodes", Uint8Array),
+    entries: get("entries", Uint8Array),
     ...(header.neighbours > 0 ? { neighbours: get("neighbours", Uint32Array) } : {}),
   };
 }
@@ -190,8 +188,9 @@ function checkArrays(header: IndexHeader, a: StoreArrays): number {
   below("postings", a.postings, docs);
   ascending("listTerms", a.listTerms, a.termCoords.length);
   below("termCoords", a.termCoords, dim);
-  ascending("listEntries", a.listEntries, a.entryCodes.length);
-  if (a.entryBlocks.length !== a.entryCodes.length) fail("sections entryBlocks and entryCodes have different lengths");
+  const stride = header.wideBlocks ? 3 : 2;
+  if (a.entries.length % stride !== 0) fail(`section entries: ${a.entries.length} bytes are no multiple of ${stride}`);
+  ascending("listEntries", a.listEntries, a.entries.length / stride);
   if (a.termStarts.length !== a.termCoords.length + dim) fail("section termStarts has the wrong length");
   let most = 0;
   for (let c = 0; c < dim; c++) {
@@ -204,7 +203,10 @@ function checkArrays(header: IndexHeader, a: StoreArrays): number {
       if (s < last || s > entries) fail(`section termStarts: ${s} in list ${c}`);
       last = s;
     }
-    for (let e = a.listEntries[c]!; e < a.listEntries[c + 1]!; e++) if (a.entryBlocks[e]! >= count) fail(`section entryBlocks: block ${a.entryBlocks[e]} of ${count} in list ${c}`);
+    for (let e = a.listEntries[c]! * stride; e < a.listEntries[c + 1]! * stride; e += stride) {
+      const b = header.wideBlocks ? a.entries[e]! | (a.entries[e + 1]! << 8) : a.entries[e]!;
+      if (b >= count) fail(`section entries: block ${b} of ${count} in list ${c}`);
+    }
   }
   if (a.neighbours && a.neighbours.length !== docs * header.neighbours) fail("section neighbours has the wrong length");
   if (a.neighbours) below("neighbours", a.neighbours, docs, 0xffffffff);

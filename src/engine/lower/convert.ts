@@ -1,7 +1,7 @@
 /** Steps that move a value from one layout to another, and that zero the borders of planes. */
 import { InputError } from "../../core/index.js";
 import type { Columns, Layout, Planes } from "../layout.js";
-import { at, local, type Lowering, type Placed, STRIP, whole } from "../lowering.js";
+import { at, type Lowering, local, type Placed, STRIP, whole } from "../lowering.js";
 import type { Call } from "../step.js";
 
 /** Emits the conversion of `value` and remembers the copy. */
@@ -13,7 +13,9 @@ export function convert(l: Lowering, value: number, from: Placed, to: Layout): P
   if (pair === "rows>columns") return toColumns(l, value, from, to as Columns);
   if (pair === "columns>rows") return fromColumns(l, value, from, to);
   if (from.layout.kind !== "rows" && to.kind !== "rows") return convert(l, value, l.rows(value), to);
-  throw new InputError(`engine: there is no way from ${from.layout.kind} to ${to.kind} for a value of shape [${l.type(value).shape}]`);
+  throw new InputError(
+    `engine: there is no way from ${from.layout.kind} to ${to.kind} for a value of shape [${l.type(value).shape}]`,
+  );
 }
 
 function toPlanes(l: Lowering, value: number, from: Placed, layout: Planes): Placed {
@@ -47,7 +49,15 @@ function fromPlanes(l: Lowering, value: number, from: Placed, to: Layout): Place
     reads: [local(from)],
     writes: [whole(placed)],
     emit(call, { unit }) {
-      planesCall(call, "out", layout, at(placed) + unit * layout.lanes * image, image, at(from) + unit * layout.group, Math.min(layout.lanes, layout.n - unit * layout.lanes));
+      planesCall(
+        call,
+        "out",
+        layout,
+        at(placed) + unit * layout.lanes * image,
+        image,
+        at(from) + unit * layout.group,
+        Math.min(layout.lanes, layout.n - unit * layout.lanes),
+      );
     },
   });
   return placed;
@@ -58,14 +68,40 @@ function planesCall(call: Call, way: "in" | "out", layout: Planes, x: number, im
   const { h, w } = layout.geometry;
   const { c, origin, plane, row } = layout;
   if (layout.lanes === 4) {
-    call(way === "in" ? "nchw_to_n4" : "n4_to_nchw", { c, h, w, images, x, xn: image, xc: h * w * 4, y: y + origin, ys: plane, rs: row });
+    call(way === "in" ? "nchw_to_n4" : "n4_to_nchw", {
+      c,
+      h,
+      w,
+      images,
+      x,
+      xn: image,
+      xc: h * w * 4,
+      y: y + origin,
+      ys: plane,
+      rs: row,
+    });
     return;
   }
   const flat = { s0: 0, s1: h * w * 4, s2: w * 4, s3: 4, t0: 0, t1: plane, t2: row, t3: 4 };
   if (way === "in") call("copy4", { d0: 1, d1: c, d2: h, d3: w, x, y: y + origin, ...flat });
   else {
     const { s0, s1, s2, s3, t0, t1, t2, t3 } = flat;
-    call("copy4", { d0: 1, d1: c, d2: h, d3: w, x: y + origin, y: x, s0: t0, s1: t1, s2: t2, s3: t3, t0: s0, t1: s1, t2: s2, t3: s3 });
+    call("copy4", {
+      d0: 1,
+      d1: c,
+      d2: h,
+      d3: w,
+      x: y + origin,
+      y: x,
+      s0: t0,
+      s1: t1,
+      s2: t2,
+      s3: t3,
+      t0: s0,
+      t1: s1,
+      t2: s2,
+      t3: s3,
+    });
   }
 }
 
@@ -79,7 +115,14 @@ function toColumns(l: Lowering, value: number, from: Placed, layout: Columns): P
     writes: [local(placed)],
     emit(call, { unit }) {
       const rows = Math.min(STRIP, n - unit * STRIP);
-      call("transpose2d", { rows, cols: f, x: at(from) + unit * STRIP * f * 4, xs: f * 4, y: at(placed) + unit * STRIP * 4, ys: stride });
+      call("transpose2d", {
+        rows,
+        cols: f,
+        x: at(from) + unit * STRIP * f * 4,
+        xs: f * 4,
+        y: at(placed) + unit * STRIP * 4,
+        ys: stride,
+      });
     },
   });
   return placed;
@@ -96,7 +139,14 @@ function fromColumns(l: Lowering, value: number, from: Placed, to: Layout): Plac
     writes: [whole(placed)],
     emit(call, { unit }) {
       const rows = Math.min(STRIP, n - unit * STRIP);
-      call("transpose2d", { rows: f, cols: rows, x: at(from) + unit * STRIP * 4, xs: stride, y: at(placed) + unit * STRIP * f * 4, ys: f * 4 });
+      call("transpose2d", {
+        rows: f,
+        cols: rows,
+        x: at(from) + unit * STRIP * 4,
+        xs: stride,
+        y: at(placed) + unit * STRIP * f * 4,
+        ys: f * 4,
+      });
     },
   });
   return placed;

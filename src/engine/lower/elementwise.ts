@@ -3,7 +3,7 @@ import { InputError } from "../../core/index.js";
 import { BINARY, UNARY } from "../../kernels/index.js";
 import type { Operation } from "../../program/index.js";
 import { type Columns, type Layout, type Planes, sameLayout } from "../layout.js";
-import { at, local, type Lowering, type Placed, STRIP, whole } from "../lowering.js";
+import { at, type Lowering, local, type Placed, STRIP, whole } from "../lowering.js";
 import type { Call } from "../step.js";
 
 const finite = (value: unknown, fallback: number): number => (typeof value === "number" ? value : fallback);
@@ -177,7 +177,19 @@ function binarySame(l: Lowering, name: string, kind: number, x: number, y: numbe
     writes: [local(placed)],
     emit(call, { unit }) {
       pieces(l, z, layout, unit, ({ from, outer, inner, stride }) => {
-        call("binary2d", { outer, inner, kind, x: at(a) + from, xs: stride, xsplat: 0, y: at(b) + from, ys: stride, ysplat: 0, z: at(placed) + from, zs: stride });
+        call("binary2d", {
+          outer,
+          inner,
+          kind,
+          x: at(a) + from,
+          xs: stride,
+          xsplat: 0,
+          y: at(b) + from,
+          ys: stride,
+          ysplat: 0,
+          z: at(placed) + from,
+          zs: stride,
+        });
       });
     },
   });
@@ -203,7 +215,16 @@ function splats(l: Lowering, layout: Layout, small: number, out: readonly number
   return undefined;
 }
 
-function binarySplat(l: Lowering, name: string, kind: number, full: number, small: number, fullFirst: boolean, z: number, plan: SplatPlan): void {
+function binarySplat(
+  l: Lowering,
+  name: string,
+  kind: number,
+  full: number,
+  small: number,
+  fullFirst: boolean,
+  z: number,
+  plan: SplatPlan,
+): void {
   const a = l.any(full);
   const b = l.rows(small);
   const { layout } = a;
@@ -212,7 +233,19 @@ function binarySplat(l: Lowering, name: string, kind: number, full: number, smal
     const big = { s: stride, splat: 0, p: at(a) + from };
     const little = { s: plan.outerStride, splat: plan.splat, p: at(b) };
     const [p, q] = fullFirst ? [big, little] : [little, big];
-    call("binary2d", { outer, inner, kind, x: p.p, xs: p.s, xsplat: p.splat, y: q.p, ys: q.s, ysplat: q.splat, z: at(placed) + from, zs: stride });
+    call("binary2d", {
+      outer,
+      inner,
+      kind,
+      x: p.p,
+      xs: p.s,
+      xsplat: p.splat,
+      y: q.p,
+      ys: q.s,
+      ysplat: q.splat,
+      z: at(placed) + from,
+      zs: stride,
+    });
   };
   l.step({
     name,
@@ -302,7 +335,10 @@ function eachOuter(
   const inner = dims[rank - 1]!;
   const loops = dims.slice(0, rank - 2);
   const total = loops.reduce((a, b) => a * b, 1);
-  if (total > MOST_CALLS) throw new InputError(`engine: a broadcast over dims [${dims}] takes ${total} kernel calls; reshape the operands so that fewer dims alternate`);
+  if (total > MOST_CALLS)
+    throw new InputError(
+      `engine: a broadcast over dims [${dims}] takes ${total} kernel calls; reshape the operands so that fewer dims alternate`,
+    );
   const last = strides.map((s) => {
     const inside = s[rank - 1]!;
     if (inside > 1) throw new InputError(`engine: a broadcast over dims [${dims}] has an inner stride of ${inside}`);
@@ -340,7 +376,21 @@ export function lowerWhere(l: Lowering, operation: Operation): void {
       eachOuter(dims, strides, (outer, inner, where, s) => {
         const operand = (k: number) => ({ p: at(placed[k]!) + where[k]! * 4, s: s[k]![0] * 4, splat: s[k]![1] === 0 ? 1 : 0 });
         const [c, x, y] = [operand(0), operand(1), operand(2)];
-        call("where2d", { outer, inner, cond: c.p, cs: c.s, csplat: c.splat, x: x.p, xs: x.s, xsplat: x.splat, y: y.p, ys: y.s, ysplat: y.splat, z: at(result) + where[3]! * 4, zs: inner * 4 });
+        call("where2d", {
+          outer,
+          inner,
+          cond: c.p,
+          cs: c.s,
+          csplat: c.splat,
+          x: x.p,
+          xs: x.s,
+          xsplat: x.splat,
+          y: y.p,
+          ys: y.s,
+          ysplat: y.splat,
+          z: at(result) + where[3]! * 4,
+          zs: inner * 4,
+        });
       });
     },
   });
@@ -351,7 +401,8 @@ export function lowerConstant(l: Lowering, operation: Operation): void {
   const [y] = operation.outputs as [number];
   const { shape, dtype, pattern } = l.type(y);
   const value = operation.attrs["value"] as number | readonly number[];
-  if (pattern !== undefined && typeof value !== "number") throw new InputError(`engine: a constant of the pattern of "${pattern}" must be one number`);
+  if (pattern !== undefined && typeof value !== "number")
+    throw new InputError(`engine: a constant of the pattern of "${pattern}" must be one number`);
   const n = pattern === undefined ? shape.reduce((a, b) => a * b, 1) : l.topologies[pattern]!.capacity;
   const data = dtype === "i32" ? new Int32Array(n) : new Float32Array(n);
   if (typeof value === "number") data.fill(value);
@@ -367,7 +418,14 @@ export function lowerBroadcast(l: Lowering, operation: Operation): void {
   const shape = l.type(y).shape;
   const from = l.type(x).shape;
   const wanted = l.wanted(y);
-  if (wanted?.kind === "planes" && from.length === 4 && from[0] === shape[0] && from[1] === shape[1] && from[2] === 1 && from[3] === 1) {
+  if (
+    wanted?.kind === "planes" &&
+    from.length === 4 &&
+    from[0] === shape[0] &&
+    from[1] === shape[1] &&
+    from[2] === 1 &&
+    from[3] === 1
+  ) {
     return spread(l, x, y, wanted);
   }
   const a = l.rows(x);
@@ -381,7 +439,19 @@ export function lowerBroadcast(l: Lowering, operation: Operation): void {
     writes: [whole(placed)],
     emit(call) {
       eachOuter(dims, strides, (outer, inner, where, s) => {
-        call("binary2d", { outer, inner, kind: BINARY.add, x: at(a) + where[0]! * 4, xs: s[0]![0] * 4, xsplat: s[0]![1] === 0 ? 1 : 0, y: zero.address, ys: 0, ysplat: 1, z: at(placed) + where[2]! * 4, zs: inner * 4 });
+        call("binary2d", {
+          outer,
+          inner,
+          kind: BINARY.add,
+          x: at(a) + where[0]! * 4,
+          xs: s[0]![0] * 4,
+          xsplat: s[0]![1] === 0 ? 1 : 0,
+          y: zero.address,
+          ys: 0,
+          ysplat: 1,
+          z: at(placed) + where[2]! * 4,
+          zs: inner * 4,
+        });
       });
     },
   });
@@ -401,8 +471,23 @@ function spread(l: Lowering, x: number, y: number, layout: Planes): void {
     emit(call, { unit }) {
       const images = Math.min(layout.lanes, layout.n - unit * layout.lanes);
       const own = turned.address + unit * layout.c * layout.lanes * 4;
-      call("transpose2d", { rows: images, cols: layout.c, x: at(a) + unit * layout.lanes * layout.c * 4, xs: layout.c * 4, y: own, ys: layout.lanes * 4 });
-      call(layout.lanes === 4 ? "spread_n4" : "spread_n1", { c: layout.c, h, w, x: own, y: at(placed) + unit * layout.group + layout.origin, ps: layout.plane, rs: layout.row });
+      call("transpose2d", {
+        rows: images,
+        cols: layout.c,
+        x: at(a) + unit * layout.lanes * layout.c * 4,
+        xs: layout.c * 4,
+        y: own,
+        ys: layout.lanes * 4,
+      });
+      call(layout.lanes === 4 ? "spread_n4" : "spread_n1", {
+        c: layout.c,
+        h,
+        w,
+        x: own,
+        y: at(placed) + unit * layout.group + layout.origin,
+        ps: layout.plane,
+        rs: layout.row,
+      });
     },
   });
 }

@@ -3,11 +3,19 @@ import { InputError } from "../../core/index.js";
 import { BINARY, UNARY } from "../../kernels/index.js";
 import type { Operation } from "../../program/index.js";
 import type { Lowering } from "../lowering.js";
-import { lowerConv, lowerConvInputGrad, lowerConvWeightGrad } from "./conv.js";
+import { lowerConv } from "./conv.js";
+import { lowerConvInputGrad, lowerConvWeightGrad } from "./conv-gradients.js";
 import { lowerBinary, lowerBroadcast, lowerCast, lowerConstant, lowerUnary, lowerWhere } from "./elementwise.js";
 import { lowerGather, lowerOneHot, lowerRandom, lowerRowSums, lowerTopK } from "./gather.js";
 import { lowerMatmul } from "./matmul.js";
-import { lowerBatchNorm, lowerBatchNormGrad, lowerBatchNormInference, lowerLayerNorm, lowerLayerNormGrad, lowerReluGrad } from "./norm.js";
+import {
+  lowerBatchNorm,
+  lowerBatchNormGrad,
+  lowerBatchNormInference,
+  lowerLayerNorm,
+  lowerLayerNormGrad,
+  lowerReluGrad,
+} from "./norm.js";
 import { lowerAdam, lowerSgd } from "./optimiser.js";
 import { lowerPool, lowerPoolGrad } from "./pool.js";
 import { lowerArgmax, lowerPick, lowerPickGrad, lowerReduce, lowerSoftmax, lowerSoftmaxGrad } from "./reduce.js";

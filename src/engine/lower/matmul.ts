@@ -5,10 +5,10 @@
 import { InputError } from "../../core/index.js";
 import type { Operation } from "../../program/index.js";
 import { type Columns, columnsOf, ROWS } from "../layout.js";
-import { at, local, type Lowering, ONE, type Placed, STRIP, whole } from "../lowering.js";
+import { at, type Lowering, local, ONE, type Placed, STRIP, whole } from "../lowering.js";
 import type { Buffer, Domain } from "../step.js";
 import { countsOf, liveCount, type Topology, transposed } from "../topology.js";
-import { turn } from "./conv.js";
+import { turn } from "./weights.js";
 
 const NONE = { lo: Number.NEGATIVE_INFINITY, hi: Number.POSITIVE_INFINITY };
 
@@ -19,10 +19,12 @@ export function lowerMatmul(l: Lowering, operation: Operation): void {
   const { transposeA = false, transposeB = false } = operation.attrs as { transposeA?: boolean; transposeB?: boolean };
   if (l.type(y).pattern !== undefined) return weightGradient(l, operation, transposeA === true, transposeB === true);
   if (l.type(b).pattern !== undefined) {
-    if (transposeA) throw new InputError("engine: a product with a sparse right operand takes its left operand untransposed; transpose it first");
+    if (transposeA)
+      throw new InputError("engine: a product with a sparse right operand takes its left operand untransposed; transpose it first");
     return sparseProduct(l, operation, transposeB === true);
   }
-  if (l.type(a).pattern !== undefined) throw new InputError("engine: a sparse weight must be the right operand of matmul; write matmul(x, w, { transposeB: true })");
+  if (l.type(a).pattern !== undefined)
+    throw new InputError("engine: a sparse weight must be the right operand of matmul; write matmul(x, w, { transposeB: true })");
   if (l.type(a).shape.length > 2) return batched(l, operation, transposeA === true, transposeB === true);
   denseProduct(l, operation, transposeA === true, transposeB === true);
 }
@@ -150,7 +152,23 @@ function denseColumns(l: Lowering, operation: Operation, transposeA: boolean, tr
     emit(call, { unit }) {
       const { from, count } = l.range(n, pieces, unit);
       if (count === 0) return;
-      call(kernel, { m: count, n: m, k, a: at(w) + from * csb, rsa: csb, csa: rsb, b: at(x), rsb: csa, csb: rsa, c: at(result) + from * layout.stride, ldc: layout.stride, acc: 0, bias: 0, biasMode: 0, ...NONE });
+      call(kernel, {
+        m: count,
+        n: m,
+        k,
+        a: at(w) + from * csb,
+        rsa: csb,
+        csa: rsb,
+        b: at(x),
+        rsb: csa,
+        csb: rsa,
+        c: at(result) + from * layout.stride,
+        ldc: layout.stride,
+        acc: 0,
+        bias: 0,
+        biasMode: 0,
+        ...NONE,
+      });
     },
   });
   l.decide(operation, kernel, "dense, feature by feature", l.paramOf(b));
@@ -280,7 +298,16 @@ function sparseProduct(l: Lowering, operation: Operation, forward: boolean): voi
         emit(call, { unit }) {
           const n = Math.min(STRIP, m - unit * STRIP);
           const skip = unit * STRIP * 4;
-          call(kernel, { nb: lists.rows, x: at(x) + skip, y: at(result) + skip, n, ys: columns.stride, acc: 0, shared: 0, ...common() });
+          call(kernel, {
+            nb: lists.rows,
+            x: at(x) + skip,
+            y: at(result) + skip,
+            n,
+            ys: columns.stride,
+            acc: 0,
+            shared: 0,
+            ...common(),
+          });
         },
       });
       l.decide(operation, kernel, forward ? "sparse" : "sparse, transposed pattern", l.paramOf(b));
@@ -296,7 +323,8 @@ const ROW_PARTS = 16;
 function weightGradient(l: Lowering, operation: Operation, transposeA: boolean, transposeB: boolean): void {
   const [a, b] = operation.inputs as [number, number];
   const [y] = operation.outputs as [number];
-  if (!transposeA || transposeB) throw new InputError("engine: the gradient of a sparse weight is matmul(dy, x, { transposeA: true })");
+  if (!transposeA || transposeB)
+    throw new InputError("engine: the gradient of a sparse weight is matmul(dy, x, { transposeA: true })");
   const pattern = l.type(y).pattern!;
   const topology = l.topologies[pattern]!;
   const dy = l.columns(a);
@@ -331,5 +359,3 @@ function weightGradient(l: Lowering, operation: Operation, transposeA: boolean, 
   });
   l.decide(operation, kernel, "at live positions only", pattern);
 }
-
-export type { Buffer };

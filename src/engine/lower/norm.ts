@@ -2,7 +2,7 @@
 import { InputError, sizeOf } from "../../core/index.js";
 import type { Operation } from "../../program/index.js";
 import { type Columns, columnsOf, type Layout, type Planes, ROWS, rowVectors } from "../layout.js";
-import { at, local, type Lowering, MOST_PARTS, ONE, type Placed, whole } from "../lowering.js";
+import { at, type Lowering, local, MOST_PARTS, ONE, type Placed, whole } from "../lowering.js";
 import type { Access, Buffer, Domain } from "../step.js";
 
 /** How the batch-norm kernels walk a value: groups of planes, one statistic per channel. */
@@ -40,14 +40,38 @@ function walkOf(l: Lowering, value: number): Walk {
   if (shape.length === 2) {
     const layout = columnsOf(shape[0]!, shape[1]!);
     const n = shape[0]!;
-    return { layout, domain: ONE, groups: 1, c: shape[1]!, h: 1, w4: n >> 2, tail: n & 3, plane: layout.stride, row: 0, count: n, address: (placed) => at(placed) };
+    return {
+      layout,
+      domain: ONE,
+      groups: 1,
+      c: shape[1]!,
+      h: 1,
+      w4: n >> 2,
+      tail: n & 3,
+      plane: layout.stride,
+      row: 0,
+      count: n,
+      address: (placed) => at(placed),
+    };
   }
   if (shape.length < 2) throw new InputError(`engine: batchNorm works on [N, C, ...], got shape [${shape}]`);
   // Row-major images: one group each.
   const [n, c] = shape as [number, number];
   const inner = sizeOf(shape.slice(2));
   const domain = { key: `images:${n}`, units: n, parts: Math.min(MOST_PARTS, n) };
-  return { layout: ROWS, domain, groups: n, c, h: 1, w4: inner >> 2, tail: inner & 3, plane: inner * 4, row: 0, count: n * inner, address: (placed, unit) => at(placed) + unit * c * inner * 4 };
+  return {
+    layout: ROWS,
+    domain,
+    groups: n,
+    c,
+    h: 1,
+    w4: inner >> 2,
+    tail: inner & 3,
+    plane: inner * 4,
+    row: 0,
+    count: n * inner,
+    address: (placed, unit) => at(placed) + unit * c * inner * 4,
+  };
 }
 
 /** All of a value or its own slice, as the walk is cut. */
@@ -75,7 +99,17 @@ export function lowerBatchNorm(l: Lowering, operation: Operation): void {
     domain: walk.domain,
     reads: [slice(walk, input)],
     writes: [own(walk, sums)],
-    emit: (call, { unit }) => call("bn_stats", { c, h, w4, tail, x: walk.address(input, unit), xps: walk.plane, xrs: walk.row, sums: sums.address + unit * c * 16 }),
+    emit: (call, { unit }) =>
+      call("bn_stats", {
+        c,
+        h,
+        w4,
+        tail,
+        x: walk.address(input, unit),
+        xps: walk.plane,
+        xrs: walk.row,
+        sums: sums.address + unit * c * 16,
+      }),
   });
   l.step({
     name: "batchNorm finish",
@@ -83,7 +117,20 @@ export function lowerBatchNorm(l: Lowering, operation: Operation): void {
     reads: [{ buffer: sums, local: false }, whole(g), whole(b)],
     writes: [{ buffer: ab, local: false }, { buffer: inv, local: false }, whole(m), whole(v)],
     emit: (call) =>
-      call("bn_finish", { c, groups, count, eps, sums: sums.address, gs: c * 16, gamma: at(g), beta: at(b), ab: ab.address, mean: at(m), variance: at(v), inv: inv.address }),
+      call("bn_finish", {
+        c,
+        groups,
+        count,
+        eps,
+        sums: sums.address,
+        gs: c * 16,
+        gamma: at(g),
+        beta: at(b),
+        ab: ab.address,
+        mean: at(m),
+        variance: at(v),
+        inv: inv.address,
+      }),
   });
   deferAffine(l, y, x, walk, ab);
 }
@@ -162,7 +209,14 @@ export function lowerReluGrad(l: Lowering, operation: Operation, otherwise: () =
   l.notes.set(`sums:${dz}:${next.inputs[1]}`, { buffer: sums, offset: 0, layout: ROWS, clean: false });
 }
 
-function backwardSums(l: Lowering, walk: Walk, grad: Placed, output: Placed | undefined, x: Placed, result: Placed | undefined): Buffer {
+function backwardSums(
+  l: Lowering,
+  walk: Walk,
+  grad: Placed,
+  output: Placed | undefined,
+  x: Placed,
+  result: Placed | undefined,
+): Buffer {
   const { c, h, w4, tail, plane, row } = walk;
   const sums = l.temporary(walk.groups * c * 16, "gradient sums");
   l.step({
@@ -217,7 +271,19 @@ export function lowerBatchNormGrad(l: Lowering, operation: Operation): void {
     reads: [{ buffer: sums, local: false }, { buffer: inv, local: false }, whole(g), whole(m)],
     writes: [{ buffer: abc, local: false }, whole(dg), whole(db)],
     emit: (call) =>
-      call("bn_bwd_finish", { c, groups, count, sums: sums.address, gs: c * 16, gamma: at(g), mean: at(m), inv: inv.address, abc: abc.address, dgamma: at(dg), dbeta: at(db) }),
+      call("bn_bwd_finish", {
+        c,
+        groups,
+        count,
+        sums: sums.address,
+        gs: c * 16,
+        gamma: at(g),
+        mean: at(m),
+        inv: inv.address,
+        abc: abc.address,
+        dgamma: at(dg),
+        dbeta: at(db),
+      }),
   });
   if (!l.needed(dx)) return;
   const result = l.allocate(dx, walk.layout, { value: dy, placed: grad });
@@ -316,7 +382,12 @@ export function lowerLayerNormGrad(l: Lowering, operation: Operation): void {
     name: operation.op,
     domain: ONE,
     reads: [whole(d), whole(a), whole(g)],
-    writes: [whole(dx), whole(dgamma), ...(rms ? [] : [whole(dbeta)]), ...[mean, inv, scratch].map((buffer) => ({ buffer, local: false }))],
+    writes: [
+      whole(dx),
+      whole(dgamma),
+      ...(rms ? [] : [whole(dbeta)]),
+      ...[mean, inv, scratch].map((buffer) => ({ buffer, local: false })),
+    ],
     emit(call) {
       const dims = { outer, axis, inner };
       const source = { x: at(a), so, sa };
@@ -328,9 +399,29 @@ export function lowerLayerNormGrad(l: Lowering, operation: Operation): void {
         call("rmsnorm_grad_params", { ...dims, ...flow, ...source, inv: inv.address, dgamma: at(dgamma), acc: 0 });
         return;
       }
-      call("layernorm", { ...dims, eps, ...source, gamma: at(g), beta: 0, y: scratch.address, yo: so, ya: sa, mean: mean.address, inv: inv.address });
+      call("layernorm", {
+        ...dims,
+        eps,
+        ...source,
+        gamma: at(g),
+        beta: 0,
+        y: scratch.address,
+        yo: so,
+        ya: sa,
+        mean: mean.address,
+        inv: inv.address,
+      });
       call("layernorm_grad", { ...dims, ...flow, ...source, gamma: at(g), mean: mean.address, inv: inv.address, ...out });
-      call("layernorm_grad_params", { ...dims, ...flow, ...source, mean: mean.address, inv: inv.address, dgamma: at(dgamma), dbeta: at(dbeta), acc: 0 });
+      call("layernorm_grad_params", {
+        ...dims,
+        ...flow,
+        ...source,
+        mean: mean.address,
+        inv: inv.address,
+        dgamma: at(dgamma),
+        dbeta: at(dbeta),
+        acc: 0,
+      });
     },
   });
 }

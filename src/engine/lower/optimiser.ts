@@ -1,14 +1,16 @@
 /** Optimiser steps, in place: params and slots keep their memory. */
 import { InputError } from "../../core/index.js";
 import type { Operation } from "../../program/index.js";
-import { at, local, type Lowering, type Placed, whole } from "../lowering.js";
+import { at, type Lowering, local, type Placed, whole } from "../lowering.js";
 import { flatCount } from "./elementwise.js";
 
 /** A param or slot that its own update may overwrite. */
 function own(l: Lowering, input: number, output: number): Placed {
   const path = l.paramOf(input);
   if (path === undefined || l.program.updates[path] !== output) {
-    throw new InputError("engine: an optimiser step works in place: its weight and slots must be params, and its results their updates");
+    throw new InputError(
+      "engine: an optimiser step works in place: its weight and slots must be params, and its results their updates",
+    );
   }
   const home = l.homes.get(path)!;
   l.preserve(home);
@@ -35,7 +37,16 @@ export function lowerSgd(l: Lowering, operation: Operation): void {
       const { from, count } = l.range(l.bytes(w, weight.layout) / 4, domain.units, unit);
       const n = typeof total === "number" ? count : () => Math.max(0, Math.min(total() - from, count));
       const skip = from * 4;
-      call("sgd", { n, w: at(weight) + skip, g: at(grad) + skip, m: slot ? at(slot) + skip : 0, lr: at(rate), momentum, decay, nesterov: nesterov ? 1 : 0 });
+      call("sgd", {
+        n,
+        w: at(weight) + skip,
+        g: at(grad) + skip,
+        m: slot ? at(slot) + skip : 0,
+        lr: at(rate),
+        momentum,
+        decay,
+        nesterov: nesterov ? 1 : 0,
+      });
     },
   });
   finish(l, operation, [weight, slot]);
@@ -43,7 +54,13 @@ export function lowerSgd(l: Lowering, operation: Operation): void {
 
 /** adam(w, g, m, v, lr, corrections). */
 export function lowerAdam(l: Lowering, operation: Operation): void {
-  const { beta1, beta2, eps, decay, decoupled } = operation.attrs as { beta1: number; beta2: number; eps: number; decay: number; decoupled: boolean };
+  const { beta1, beta2, eps, decay, decoupled } = operation.attrs as {
+    beta1: number;
+    beta2: number;
+    eps: number;
+    decay: number;
+    decoupled: boolean;
+  };
   const [w, g, m, v, lr, corrections] = operation.inputs as [number, number, number, number, number, number];
   const weight = own(l, w, operation.outputs[0]!);
   const first = own(l, m, operation.outputs[1]!);

@@ -1,7 +1,7 @@
 /** Max and average pooling on planes, and their gradients. */
 import type { Operation } from "../../program/index.js";
 import type { Planes } from "../layout.js";
-import { at, local, type Lowering, type Placed } from "../lowering.js";
+import { at, type Lowering, local, type Placed } from "../lowering.js";
 
 type P = Placed & { layout: Planes };
 
@@ -47,7 +47,15 @@ export function lowerPool(l: Lowering, operation: Operation): void {
     reads: [local(input)],
     writes: [local(output)],
     emit(call, { unit }) {
-      const args = { ...window(input, output, attrs), x: pixel(input, unit), xps: input.layout.plane, xrs: input.layout.row, y: pixel(output, unit), yps: output.layout.plane, yrs: output.layout.row };
+      const args = {
+        ...window(input, output, attrs),
+        x: pixel(input, unit),
+        xps: input.layout.plane,
+        xrs: input.layout.row,
+        y: pixel(output, unit),
+        yps: output.layout.plane,
+        yrs: output.layout.row,
+      };
       if (operation.op === "maxPool2d") call(four ? "maxpool_n4" : "maxpool_n1", args);
       else call(four ? "avgpool_n4" : "avgpool_n1", { ...args, countPad: attrs.countPad ? 1 : 0 });
     },
@@ -70,7 +78,14 @@ export function lowerPoolGrad(l: Lowering, operation: Operation): void {
     writes: [local(output)],
     emit(call, { unit }) {
       call("zero", { bytes: output.layout.group, y: at(output) + unit * output.layout.group });
-      const flow = { dy: pixel(grad, unit), dps: grad.layout.plane, drs: grad.layout.row, dx: pixel(output, unit), gps: output.layout.plane, grs: output.layout.row };
+      const flow = {
+        dy: pixel(grad, unit),
+        dps: grad.layout.plane,
+        drs: grad.layout.row,
+        dx: pixel(output, unit),
+        gps: output.layout.plane,
+        grs: output.layout.row,
+      };
       const args = { ...window(output, grad, attrs), ...flow };
       if (!max) return call(four ? "avgpool_grad_n4" : "avgpool_grad_n1", { ...args, countPad: attrs.countPad ? 1 : 0 });
       call(four ? "maxpool_grad_n4" : "maxpool_grad_n1", {

@@ -3,7 +3,7 @@ import { InputError } from "../../core/index.js";
 import { REDUCE } from "../../kernels/index.js";
 import type { Operation } from "../../program/index.js";
 import { type Planes, ROWS } from "../layout.js";
-import { at, local, type Lowering, ONE, type Placed, whole } from "../lowering.js";
+import { at, type Lowering, local, ONE, type Placed, whole } from "../lowering.js";
 import { flatCount } from "./elementwise.js";
 
 const KINDS: Readonly<Record<string, number>> = {
@@ -38,7 +38,8 @@ export function lowerReduce(l: Lowering, operation: Operation): void {
   const any = l.any(x);
   if (any.layout.kind === "planes" && operation.op === "mean" && axes.join() === "2,3") return meanOverPixels(l, any, y);
   if (any.layout.kind === "columns" && axes.join() === "0") return reduceColumns(l, any, y, kind);
-  if (any.layout.kind === "planes" && axes.join() === "0,2,3" && (operation.op === "sum" || operation.op === "mean")) return sumChannels(l, any, y, operation.op);
+  if (any.layout.kind === "planes" && axes.join() === "0,2,3" && (operation.op === "sum" || operation.op === "mean"))
+    return sumChannels(l, any, y, operation.op);
   // Inner runs first: the axes of outer runs keep their positions.
   let from: Placed = l.rows(x);
   const dims = [...shape];
@@ -50,7 +51,9 @@ export function lowerReduce(l: Lowering, operation: Operation): void {
     const inner = product(dims.slice(b + 1));
     for (let d = a; d <= b; d++) dims[d] = 1;
     const last = i === list.length - 1;
-    const to: Placed = last ? l.allocate(y, ROWS) : { buffer: l.temporary(outer * inner * 4, "partial reduction"), offset: 0, layout: ROWS, clean: false };
+    const to: Placed = last
+      ? l.allocate(y, ROWS)
+      : { buffer: l.temporary(outer * inner * 4, "partial reduction"), offset: 0, layout: ROWS, clean: false };
     const source = from;
     // Squares are taken once, by the first run.
     const own = i > 0 && kind === REDUCE.sumSquares ? REDUCE.sum : kind;
@@ -59,7 +62,18 @@ export function lowerReduce(l: Lowering, operation: Operation): void {
       domain: ONE,
       reads: [whole(source)],
       writes: [whole(to)],
-      emit: (call) => call("reduce", { outer, axis, inner, kind: own, x: at(source), so: axis * inner * 4, sa: inner * 4, y: at(to), yo: inner * 4 }),
+      emit: (call) =>
+        call("reduce", {
+          outer,
+          axis,
+          inner,
+          kind: own,
+          x: at(source),
+          so: axis * inner * 4,
+          sa: inner * 4,
+          y: at(to),
+          yo: inner * 4,
+        }),
     });
     from = to;
   });
@@ -68,7 +82,8 @@ export function lowerReduce(l: Lowering, operation: Operation): void {
 function reduceLive(l: Lowering, operation: Operation, kind: number): void {
   const [x] = operation.inputs as [number];
   const [y] = operation.outputs as [number];
-  if (operation.op === "mean" || l.size(y) !== 1) throw new InputError(`engine: ${operation.op} of a sparse value must be a full reduction other than the mean`);
+  if (operation.op === "mean" || l.size(y) !== 1)
+    throw new InputError(`engine: ${operation.op} of a sparse value must be a full reduction other than the mean`);
   const from = l.any(x);
   const to = l.allocate(y, ROWS);
   const axis = flatCount(l, x, from.layout);
@@ -96,7 +111,15 @@ function meanOverPixels(l: Lowering, from: Placed, y: number): void {
     emit(call, { unit }) {
       const own = pooled.address + unit * c * lanes * 4;
       const images = Math.min(lanes, n - unit * lanes);
-      call(lanes === 4 ? "gap_n4" : "gap_n1", { c, h, w, x: at(from) + unit * layout.group + layout.origin, xps: layout.plane, xrs: layout.row, y: own });
+      call(lanes === 4 ? "gap_n4" : "gap_n1", {
+        c,
+        h,
+        w,
+        x: at(from) + unit * layout.group + layout.origin,
+        xps: layout.plane,
+        xrs: layout.row,
+        y: own,
+      });
       call("transpose2d", { rows: c, cols: images, x: own, xs: lanes * 4, y: at(to) + unit * lanes * c * 4, ys: c * 4 });
     },
   });
@@ -121,8 +144,26 @@ function sumChannels(l: Lowering, from: Placed, y: number, op: "sum" | "mean"): 
     emit(call, { unit }) {
       const own = pooled.address + unit * c * lanes * 4;
       const images = Math.min(lanes, n - unit * lanes);
-      call(lanes === 4 ? "gap_n4" : "gap_n1", { c, h, w, x: at(from) + unit * layout.group + layout.origin, xps: layout.plane, xrs: layout.row, y: own });
-      call("reduce", { outer: c, axis: images, inner: 1, kind: REDUCE.sum, x: own, so: lanes * 4, sa: 4, y: partial.address + unit * c * 4, yo: 4 });
+      call(lanes === 4 ? "gap_n4" : "gap_n1", {
+        c,
+        h,
+        w,
+        x: at(from) + unit * layout.group + layout.origin,
+        xps: layout.plane,
+        xrs: layout.row,
+        y: own,
+      });
+      call("reduce", {
+        outer: c,
+        axis: images,
+        inner: 1,
+        kind: REDUCE.sum,
+        x: own,
+        so: lanes * 4,
+        sa: 4,
+        y: partial.address + unit * c * 4,
+        yo: 4,
+      });
     },
   });
   l.step({
@@ -146,7 +187,8 @@ function reduceColumns(l: Lowering, from: Placed, y: number, kind: number): void
     domain: ONE,
     reads: [whole(from)],
     writes: [whole(to)],
-    emit: (call) => call("reduce", { outer: layout.f, axis: layout.n, inner: 1, kind, x: at(from), so: layout.stride, sa: 4, y: at(to), yo: 4 }),
+    emit: (call) =>
+      call("reduce", { outer: layout.f, axis: layout.n, inner: 1, kind, x: at(from), so: layout.stride, sa: 4, y: at(to), yo: 4 }),
   });
 }
 
@@ -169,7 +211,8 @@ export function lowerSoftmax(l: Lowering, operation: Operation): void {
     domain: ONE,
     reads: [whole(from)],
     writes: [whole(to)],
-    emit: (call) => call(operation.op === "softmax" ? "softmax" : "logsoftmax", { ...dims, x: at(from), so, sa, y: at(to), yo: so, ya: sa }),
+    emit: (call) =>
+      call(operation.op === "softmax" ? "softmax" : "logsoftmax", { ...dims, x: at(from), so, sa, y: at(to), yo: so, ya: sa }),
   });
 }
 
@@ -189,7 +232,18 @@ export function lowerSoftmaxGrad(l: Lowering, operation: Operation): void {
     reads: [whole(a), whole(b)],
     writes: [whole(to)],
     emit: (call) =>
-      call(operation.op === "softmaxGrad" ? "softmax_grad" : "logsoftmax_grad", { ...dims, dy: at(a), dyo: so, da: sa, y: at(b), so, sa, dx: at(to), xo: so, xa: sa }),
+      call(operation.op === "softmaxGrad" ? "softmax_grad" : "logsoftmax_grad", {
+        ...dims,
+        dy: at(a),
+        dyo: so,
+        da: sa,
+        y: at(b),
+        so,
+        sa,
+        dx: at(to),
+        xo: so,
+        xa: sa,
+      }),
   });
 }
 

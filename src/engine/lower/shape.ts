@@ -2,7 +2,7 @@
 import { InputError, sizeOf, stridesOf } from "../../core/index.js";
 import type { Operation } from "../../program/index.js";
 import { type Planes, planesOf, sameLayout } from "../layout.js";
-import { at, local, type Lowering, ONE, type Placed, whole } from "../lowering.js";
+import { at, type Lowering, local, ONE, type Placed, whole } from "../lowering.js";
 import type { Call } from "../step.js";
 import { alias } from "./elementwise.js";
 
@@ -18,7 +18,14 @@ export function lowerReshape(l: Lowering, operation: Operation): void {
 /**
  * Copies a box of `dims` elements between strided memories (strides in elements), four dims to a call.
  */
-export function copyBox(call: Call, dims: readonly number[], x: number, xs: readonly number[], y: number, ys: readonly number[]): void {
+export function copyBox(
+  call: Call,
+  dims: readonly number[],
+  x: number,
+  xs: readonly number[],
+  y: number,
+  ys: readonly number[],
+): void {
   const d: number[] = [];
   const s: number[] = [];
   const t: number[] = [];
@@ -148,7 +155,19 @@ function slicePlanes(l: Lowering, from: Placed, y: number, starts: readonly numb
     emit(call, { unit }) {
       const x = at(from) + unit * a.group + origin;
       const z = at(to) + unit * b.group + b.origin;
-      call(a.lanes === 4 ? "phase_copy_n4" : "phase_copy_n1", { c, h, w, x, xps: a.plane * cs, xrs: a.row, sy, sx, y: z, yps: b.plane, yrs: b.row });
+      call(a.lanes === 4 ? "phase_copy_n4" : "phase_copy_n1", {
+        c,
+        h,
+        w,
+        x,
+        xps: a.plane * cs,
+        xrs: a.row,
+        sy,
+        sx,
+        y: z,
+        yps: b.plane,
+        yrs: b.row,
+      });
     },
   });
 }
@@ -178,7 +197,15 @@ export function lowerPad(l: Lowering, operation: Operation): void {
   );
 }
 
-function boxIntoZeros(l: Lowering, x: number, y: number, starts: readonly number[], steps: readonly number[], name: string, fill: number): void {
+function boxIntoZeros(
+  l: Lowering,
+  x: number,
+  y: number,
+  starts: readonly number[],
+  steps: readonly number[],
+  name: string,
+  fill: number,
+): void {
   const shape = l.type(x).shape;
   const out = l.type(y).shape;
   const placed = l.any(x);
@@ -250,7 +277,8 @@ function concatPlanes(l: Lowering, operation: Operation, y: number): void {
   const parts = operation.inputs.map((v) => l.as(v, l.planes(l.type(v).shape)));
   const to = l.allocate(y, l.planes(l.type(y).shape));
   const b = to.layout as Planes;
-  if (parts.some((p) => (p.layout as Planes).plane !== b.plane)) throw new InputError("engine: concat of planes of different geometry");
+  if (parts.some((p) => (p.layout as Planes).plane !== b.plane))
+    throw new InputError("engine: concat of planes of different geometry");
   l.step({
     name: "concat",
     domain: l.groupDomain(b),

@@ -6,9 +6,9 @@
  */
 import type { ConvShape } from "../geometry.js";
 import type { Planes } from "../layout.js";
-import { at, local, type Lowering, ONE, type Placed, whole } from "../lowering.js";
+import { at, type Lowering, local, ONE, type Placed, whole } from "../lowering.js";
 import type { Buffer, Call } from "../step.js";
-import { sumParts } from "./conv.js";
+import { sumParts } from "./weights.js";
 
 type P = Placed & { layout: Planes };
 
@@ -25,7 +25,15 @@ export function winogradFits(l: Lowering, conv: ConvShape, layout: Planes): bool
   const { stride, dilation, padding, groups } = conv.attrs;
   const unit = stride.every((s) => s === 1) && dilation.every((d) => d === 1) && padding.every((p) => p === 1) && groups === 1;
   return (
-    l.options.winograd && unit && layout.lanes === 4 && conv.kh === 3 && conv.kw === 3 && conv.direct && conv.c >= FEWEST_CHANNELS && conv.o >= FEWEST_CHANNELS && conv.o % 4 === 0
+    l.options.winograd &&
+    unit &&
+    layout.lanes === 4 &&
+    conv.kh === 3 &&
+    conv.kw === 3 &&
+    conv.direct &&
+    conv.c >= FEWEST_CHANNELS &&
+    conv.o >= FEWEST_CHANNELS &&
+    conv.o % 4 === 0
   );
 }
 
@@ -64,7 +72,16 @@ function transformedWeights(l: Lowering, conv: ConvShape, weight: Placed, forwar
     emit(call, { unit }) {
       const from = Math.floor((blocks * unit) / parts) * 4;
       const to = Math.floor((blocks * (unit + 1)) / parts) * 4;
-      call("w4_weights", { o: to - from, i, w: at(weight) + from * so, so, si, rot: forward ? 0 : 1, u: u.address + from * i * 4, ufs });
+      call("w4_weights", {
+        o: to - from,
+        i,
+        w: at(weight) + from * so,
+        so,
+        si,
+        rot: forward ? 0 : 1,
+        u: u.address + from * i * 4,
+        ufs,
+      });
     },
   });
   return u;
@@ -91,7 +108,19 @@ function product(l: Lowering, name: string, from: P, to: P, u: Buffer, inputs: n
       for (const { ty, th } of bands) {
         const tiles = { h: h - ty * 4, w, th, tw, ts };
         inputTransform(call, from, unit, ty, tiles, inputs, vp, vfs);
-        call("wgemm", { nf: FREQUENCIES, cob: outputs / 4, cin: inputs, t: th * tw, u: u.address, ufs, v: vp, vfs, m: mp, mfs, ts });
+        call("wgemm", {
+          nf: FREQUENCIES,
+          cob: outputs / 4,
+          cin: inputs,
+          t: th * tw,
+          u: u.address,
+          ufs,
+          v: vp,
+          vfs,
+          m: mp,
+          mfs,
+          ts,
+        });
         const y = at(to) + unit * to.layout.group + to.layout.origin + ty * 4 * to.layout.row;
         call("w4_out", { c: outputs, y, ps: to.layout.plane, rs: to.layout.row, ...tiles, m: mp, fs: mfs, acc: acc ? 1 : 0 });
       }
@@ -99,7 +128,16 @@ function product(l: Lowering, name: string, from: P, to: P, u: Buffer, inputs: n
   });
 }
 
-function inputTransform(call: Call, from: P, unit: number, ty: number, tiles: Readonly<Record<"h" | "w" | "th" | "tw" | "ts", number>>, c: number, v: number, fs: number): void {
+function inputTransform(
+  call: Call,
+  from: P,
+  unit: number,
+  ty: number,
+  tiles: Readonly<Record<"h" | "w" | "th" | "tw" | "ts", number>>,
+  c: number,
+  v: number,
+  fs: number,
+): void {
   const { group, origin, row, plane, lanes } = from.layout;
   const x = at(from) + unit * group + origin - row - lanes * 4 + ty * 4 * row;
   call("w4_in", { c, x, ps: plane, rs: row, ...tiles, v, fs });
@@ -143,7 +181,20 @@ export function winogradWeightGrad(l: Lowering, conv: ConvShape, input: P, grad:
         inputTransform(call, input, unit, ty, tiles, conv.c, vp, vfs);
         const x = at(grad) + unit * layout.group + layout.origin + ty * 4 * layout.row;
         call("w4_dy", { c: conv.o, x, ps: layout.plane, rs: layout.row, ...tiles, v: dp, fs: dfs });
-        call("wdots", { nf: FREQUENCIES, co: conv.o, ci: conv.c, t: th * tw, d: dp, dfs, v: vp, vfs, ts, du: up, ufs, acc: first && b === 0 ? 0 : 1 });
+        call("wdots", {
+          nf: FREQUENCIES,
+          co: conv.o,
+          ci: conv.c,
+          t: th * tw,
+          d: dp,
+          dfs,
+          v: vp,
+          vfs,
+          ts,
+          du: up,
+          ufs,
+          acc: first && b === 0 ? 0 : 1,
+        });
       });
       if (last) call("w4_dweights", { n, du: up, ufs, g: partial.address + part * n * 36, acc: 0 });
     },
@@ -151,5 +202,3 @@ export function winogradWeightGrad(l: Lowering, conv: ConvShape, input: P, grad:
   const value = [...l.program.operations[l.at]!.outputs][0]!;
   sumParts(l, value, partial, domain.parts, n * 9, result, n * 9);
 }
-
-export { ONE };

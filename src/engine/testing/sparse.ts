@@ -43,12 +43,21 @@ export interface TestWeight {
 }
 
 /** A random weight of a kind; `spare` more live values fit than it has. */
-export function testWeight(shape: readonly number[], kind: Kind, rng: Rng, { density = 0.3, scale = 0.5, spare = 0 } = {}): TestWeight {
+export function testWeight(
+  shape: readonly number[],
+  kind: Kind,
+  rng: Rng,
+  { density = 0.3, scale = 0.5, spare = 0 } = {},
+): TestWeight {
   const value = randomTensor(shape, rng, scale);
   if (kind === "dense") return { spec: { shape }, value };
   const mask = randomMask(shape, kind, density, rng);
   for (let i = 0; i < mask.data.length; i++) if (!mask.data[i]) value.data[i] = 0;
-  return { spec: { shape, layout: layoutOf(kind, Math.min(sizeOf(shape), Math.max(blockOf(kind), kept(mask) + spare))) }, value, mask };
+  return {
+    spec: { shape, layout: layoutOf(kind, Math.min(sizeOf(shape), Math.max(blockOf(kind), kept(mask) + spare))) },
+    value,
+    mask,
+  };
 }
 
 /** The masks of weights by path, for the interpreter. */

@@ -13,9 +13,9 @@
 const DOCS: i32 = 0, DIM: i32 = 1, WIDE_COORDS: i32 = 2, VALUES: i32 = 3, WIDE_BLOCKS: i32 = 4,
   DOC_QUADS: i32 = 5, FORWARD: i32 = 6, LIST_BLOCKS: i32 = 7, BLOCK_STARTS: i32 = 8, POSTINGS: i32 = 9,
   BLOCK_MIN: i32 = 10, BLOCK_STEP: i32 = 11, LIST_TERMS: i32 = 12, TERM_COORDS: i32 = 13, TERM_STARTS: i32 = 14,
-  LIST_ENTRIES: i32 = 15, ENTRY_BLOCKS: i32 = 16, ENTRY_CODES: i32 = 17, DENSE: i32 = 18, VISITED: i32 = 19,
+  LIST_ENTRIES: i32 = 15, ENTRIES: i32 = 16, WIDE_STARTS: i32 = 17, DENSE: i32 = 18, VISITED: i32 = 19,
   LOG: i32 = 20, SCORES: i32 = 21, ORDER: i32 = 22, HEAP: i32 = 23, CHOSEN: i32 = 24, STATS: i32 = 25,
-  NEIGHBOURS: i32 = 26, NEIGHBOUR_COUNT: i32 = 27;
+  NEIGHBOURS: i32 = 26, NEIGHBOUR_COUNT: i32 = 27, RUNS: i32 = 28;
 
 // ---- heap of (score f32, document u32): the root is the worst kept; among equal scores the larger document is worse
 
@@ -252,46 +252,72 @@ function scoreBatch(ctx: usize, kind: u32, dense: usize, log: usize, from: u32, 
   return sink;
 }
 
-/** r_b = sum over query coordinates of q * (min_b + code * step_b), in increasing order of coordinate. */
+/**
+ * r_b = sum over query coordinates of q * (min_b + code * step_b), in increasing order of coordinate.
+ *
+ * A list is cold when a query reaches it. So its coordinates are read ahead in order, then the runs of all query
+ * coordinates are found and their first lines touched, and only then are they added up: misses overlap at every stage.
+ * An entry is the block (B) and then the code, one byte.
+ */
 // @ts-ignore: decorator
 @inline function scoreBlocks<C, B, S>(ctx: usize, list: u32, indices: usize, values: usize, n: u32, scores: usize): void {
   const listTerms: usize = word(ctx, LIST_TERMS) + (list << 2);
   const hi = load<u32>(listTerms, 4);
   let at = load<u32>(listTerms);
-  const first = load<u32>(word(ctx, LIST_BLOCKS) + (list << 2));
-  const count = load<u32>(word(ctx, LIST_BLOCKS) + (list << 2), 4) - first;
+  const listBlocks: usize = word(ctx, LIST_BLOCKS) + (list << 2);
+  const first = load<u32>(listBlocks), count = load<u32>(listBlocks, 4) - first;
   const mins: usize = word(ctx, BLOCK_MIN) + (first << 2);
   const steps: usize = word(ctx, BLOCK_STEP) + (first << 2);
   const coords: usize = word(ctx, TERM_COORDS);
   const starts: usize = word(ctx, TERM_STARTS) + list * sizeof<S>();
-  const base = load<u32>(word(ctx, LIST_ENTRIES) + (list << 2));
-  const blocks: usize = word(ctx, ENTRY_BLOCKS) + base * sizeof<B>();
-  const codes: usize = word(ctx, ENTRY_CODES) + base;
-  const entries = load<u32>(word(ctx, LIST_ENTRIES) + (list << 2), 4) - base;
-  // A list is cold when a query reaches it; reading it ahead in order is cheaper than a search's scattered misses.
-  const sink = lines(coords + at * sizeof<C>(), coords + hi * sizeof<C>()) ^ lines(starts + at * sizeof<S>(), starts + hi * sizeof<S>())
-    ^ lines(blocks, blocks + entries * sizeof<B>()) ^ lines(codes, codes + entries) ^ lines(mins, mins + (count << 2)) ^ lines(steps, steps + (count << 2));
-  store<u32>(word(ctx, STATS), sink, 12);
+  const stride: usize = sizeof<B>() + 1;
+  const entries: usize = word(ctx, ENTRIES) + <usize>load<u32>(word(ctx, LIST_ENTRIES) + (list << 2)) * stride;
+  const runs: usize = word(ctx, RUNS);
+  let sink = lines(coords + at * sizeof<C>(), coords + hi * sizeof<C>()) ^ lines(mins, mins + (count << 2)) ^ lines(steps, steps + (count << 2));
+  let found: u32 = 0;
   for (let j: u32 = 0; j < n; j++) {
     const c = load<u32>(indices + (j << 2));
     at = lowerBound<C>(coords, at, hi, c);
     if (at == hi) break;
     if (<u32>load<C>(coords + at * sizeof<C>()) != c) continue;
-    const q = load<f32>(values + (j << 2));
-    let e = <u32>load<S>(starts + at * sizeof<S>());
-    const end = <u32>load<S>(starts + (at + 1) * sizeof<S>());
-    for (; e < end; e++) {
-      const b = <usize>load<B>(blocks + e * sizeof<B>()) << 2;
-      const v = load<f32>(mins + b) + <f32>load<u8>(codes + e) * load<f32>(steps + b);
+    const run = runs + found * 12;
+    store<u32>(run, at);
+    store<f32>(run, load<f32>(values + (j << 2)), 8);
+    sink ^= <u32>load<S>(starts + at * sizeof<S>());
+    found++;
+  }
+  for (let r: u32 = 0; r < found; r++) {
+    const run = runs + r * 12;
+    const t = starts + load<u32>(run) * sizeof<S>();
+    const from = entries + <usize>load<S>(t) * stride, to = entries + <usize>load<S>(t, sizeof<S>()) * stride;
+    store<u32>(run, <u32>from);
+    store<u32>(run, <u32>to, 4);
+    sink ^= lines(from, to);
+  }
+  store<u32>(word(ctx, STATS), sink, 12);
+  for (let r: u32 = 0; r < found; r++) {
+    const run = runs + r * 12;
+    const end: usize = load<u32>(run, 4);
+    const q = load<f32>(run, 8);
+    for (let e: usize = load<u32>(run); e < end; e += stride) {
+      const b = <usize>load<B>(e) << 2;
+      const v = load<f32>(mins + b) + <f32>load<u8>(e, sizeof<B>()) * load<f32>(steps + b);
       store<f32>(scores + b, load<f32>(scores + b) + q * v);
     }
   }
 }
 
-function scoreNarrow16(ctx: usize, list: u32, i: usize, v: usize, n: u32, s: usize): void { scoreBlocks<u16, u8, u16>(ctx, list, i, v, n, s); }
-function scoreWide16(ctx: usize, list: u32, i: usize, v: usize, n: u32, s: usize): void { scoreBlocks<u16, u16, u32>(ctx, list, i, v, n, s); }
-function scoreNarrow32(ctx: usize, list: u32, i: usize, v: usize, n: u32, s: usize): void { scoreBlocks<u32, u8, u16>(ctx, list, i, v, n, s); }
-function scoreWide32(ctx: usize, list: u32, i: usize, v: usize, n: u32, s: usize): void { scoreBlocks<u32, u16, u32>(ctx, list, i, v, n, s); }
+function score16(ctx: usize, wide: u32, list: u32, i: usize, v: usize, n: u32, s: usize): void {
+  if (wide == 0) scoreBlocks<u16, u8, u16>(ctx, list, i, v, n, s);
+  else if (wide == 1) scoreBlocks<u16, u16, u16>(ctx, list, i, v, n, s);
+  else scoreBlocks<u16, u16, u32>(ctx, list, i, v, n, s);
+}
+
+function score32(ctx: usize, wide: u32, list: u32, i: usize, v: usize, n: u32, s: usize): void {
+  if (wide == 0) scoreBlocks<u32, u8, u16>(ctx, list, i, v, n, s);
+  else if (wide == 1) scoreBlocks<u32, u16, u16>(ctx, list, i, v, n, s);
+  else scoreBlocks<u32, u16, u32>(ctx, list, i, v, n, s);
+}
 
 /** Positions of the `cut` largest query weights, heaviest first; ties to the lower coordinate. */
 function choose(values: usize, n: u32, cut: u32, chosen: usize): u32 {
@@ -329,7 +355,7 @@ function orderBlocks(order: usize, scores: usize, n: u32): void {
 export function search(ctx: usize, indices: usize, values: usize, n: u32, k: u32, cut: u32, factor: f32, sorted: u32, neighbours: u32): u32 {
   const wide = word(ctx, WIDE_COORDS);
   const kind = word(ctx, VALUES) + (wide ? 3 : 0);
-  const narrow = word(ctx, WIDE_BLOCKS) == 0;
+  const widths = word(ctx, WIDE_STARTS) ? 2 : word(ctx, WIDE_BLOCKS);
   const dense: usize = word(ctx, DENSE);
   const heap: usize = word(ctx, HEAP);
   const scores: usize = word(ctx, SCORES);
@@ -351,13 +377,8 @@ export function search(ctx: usize, indices: usize, values: usize, n: u32, k: u32
     if (blocks == 0) continue;
     seen += blocks;
     memory.fill(scores, 0, blocks << 2);
-    if (wide) {
-      if (narrow) scoreNarrow32(ctx, list, indices, values, n, scores);
-      else scoreWide32(ctx, list, indices, values, n, scores);
-    } else {
-      if (narrow) scoreNarrow16(ctx, list, indices, values, n, scores);
-      else scoreWide16(ctx, list, indices, values, n, scores);
-    }
+    if (wide) score32(ctx, widths, list, indices, values, n, scores);
+    else score16(ctx, widths, list, indices, values, n, scores);
     const inOrder = l < sorted;
     if (inOrder) orderBlocks(order, scores, blocks);
     for (let i: u32 = 0; i < blocks; i++) {

@@ -2,6 +2,7 @@
 import type { Flavor, Template } from "./emit.js";
 import { batchnorm } from "./batchnorm.js";
 import { copies } from "./copy.js";
+import { depthwise3 } from "./depthwise.js";
 import { elementwise } from "./elementwise.js";
 import { gather } from "./gather.js";
 import { maths } from "./maths.js";
@@ -19,4 +20,4 @@ import { spmm } from "./spmm.js";
 import { winograd } from "./winograd.js";
 import { spread } from "./spread.js";
 
-export const templates: readonly ((flavor: Flavor) => Template)[] = [copies, spmm, sddmm, packs, misc, gemm, winograd, maths, batchnorm, elementwise, reduction, softmax, optimiser, planes, gather, random, norms, spread];
+export const templates: readonly ((flavor: Flavor) => Template)[] = [copies, spmm, sddmm, packs, misc, gemm, winograd, maths, batchnorm, elementwise, reduction, softmax, optimiser, planes, gather, random, norms, spread, depthwise3];

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createRng, InputError, ShapeError, type Tensor, tensor } from "../../core/index.js";
 import { shapes } from "../testing/arbitraries.js";
-import { criteria, gradientMagnitude, magnitude, snip, snipScores } from "./index.js";
+import { criteria, gradientMagnitude, grasp, graspScores, magnitude, snip, snipScores } from "./index.js";
 
 const skipRowEquivariance: Readonly<Record<string, string>> = { random: "a score is a draw, not a function of the weight" };
 
@@ -140,6 +140,16 @@ describe("the particulars", () => {
       .flatMap((s) => [...s])
       .reduce((x, y) => x + y, 0);
     expect(sum).toBeCloseTo(1, 6);
+  });
+
+  it("graspScores are w * H g over the size of their sum, and rank as the raw scores", () => {
+    const weights = { a: tensor([1, 2], [1, -2]), b: tensor([1, 2], [3, 0]) };
+    const products = { a: tensor([1, 2], [1, 1]), b: tensor([1, 2], [-1, 5]) };
+    const scores = graspScores(weights, products);
+    expect([...scores.a!, ...scores.b!]).toEqual([1 / 4, -2 / 4, -3 / 4, 0].map(Math.fround));
+    expect(() => graspScores(weights, {})).toThrow("no Hessian-gradient product for a");
+    expect(() => graspScores({ a: tensor([1, 2], [1, 1]) }, { a: tensor([1, 2], [1, -1]) })).toThrow("sum to 0");
+    expect(() => grasp(tensor([2, 2]), { gradient: tensor([4]) })).toThrow(ShapeError);
   });
 
   it("snipScores refuses missing, zero and infinite sensitivities", () => {

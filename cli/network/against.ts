@@ -1,0 +1,45 @@
+/** A model against a dense one, timed in turns through sessions: what a user of the package gets by default. */
+import type { Engine } from "../../src/engine/index.js";
+import { createSession, type LayerTiming, type ModelFile, type SessionOptions } from "../../src/runtime/index.js";
+import { inputOf } from "./file.js";
+import { timeInTurns } from "./timing.js";
+
+/** Times of one batch size. */
+export interface Against {
+  readonly batch: number;
+  /** Median milliseconds per run. */
+  readonly ms: number;
+  readonly denseMs: number;
+}
+
+/**
+ * Times a model and a dense one.
+ *
+ * @param file    run by default kernels: dense or sparse per layer, as measured
+ * @param dense   run with dense kernels only; may be the same file
+ * @param batches with the number of timed runs of each
+ */
+export async function against(
+  engine: Engine,
+  file: ModelFile,
+  dense: ModelFile,
+  batches: readonly { readonly batch: number; readonly runs: number }[],
+  now: () => number,
+): Promise<{ readonly times: readonly Against[]; readonly layers: readonly LayerTiming[] }> {
+  const open = (model: ModelFile, kernels: SessionOptions["kernels"] & string) => createSession(model, { engine, kernels, now });
+  const sessions = [await open(file, "measured"), await open(dense, "dense")] as const;
+  try {
+    const times = batches.map(({ batch, runs }) => {
+      const candidates = [file, dense].map((model, i) => {
+        const { name, size } = inputOf(model);
+        const inputs = { [name]: new Float32Array(batch * size).fill(0.5) };
+        return { run: () => sessions[i]!.run(inputs) };
+      });
+      const [ms, denseMs] = timeInTurns(candidates, runs, now) as [number, number];
+      return { batch, ms, denseMs };
+    });
+    return { times, layers: sessions[0].layers };
+  } finally {
+    for (const session of sessions) session.close();
+  }
+}

@@ -1,0 +1,30 @@
+/** Training as a measurement: runs the loop to its end and tells the harness how far it is. */
+import type { Engine } from "../../src/engine/index.js";
+import { type Trained, type TrainEvent, type TrainOptions, train } from "../../src/train/index.js";
+import { take } from "../../src/data/index.js";
+import type { JobContext } from "../harness/index.js";
+
+/** Everything `train` takes but the clock and the engine. */
+export type Training = Omit<TrainOptions, "now" | "engine">;
+
+/**
+ * Trains to the end.
+ * @param span  the part of the job's progress that this takes
+ * @param watch called with every step event (asks for one after each step)
+ */
+export async function trainToEnd(
+  engine: Engine,
+  training: Training,
+  { now, progress }: JobContext,
+  { span = [0, 1], watch }: { span?: readonly [number, number]; watch?: (event: Extract<TrainEvent, { kind: "step" }>) => void } = {},
+): Promise<Trained> {
+  // Each epoch's evaluation is for the curve alone; papers measure the final network themselves.
+  const loop = train({ ...training, test: take(training.test, 512), engine, now, reportEvery: watch ? 1 : 20 });
+  for (let event = await loop.next(); ; event = await loop.next()) {
+    if (event.done) return event.value;
+    if (event.value.kind !== "step") continue;
+    watch?.(event.value);
+    const { step, steps } = event.value;
+    if (step % 20 === 0) progress(span[0] + ((span[1] - span[0]) * step) / steps, `step ${step} of ${steps}`);
+  }
+}

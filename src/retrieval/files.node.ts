@@ -1,0 +1,103 @@
+/** Index files and collections on disk. */
+import { closeSync, createReadStream, fsyncSync, openSync, readSync, fstatSync, renameSync, rmSync, writeSync, mkdirSync, readFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { createInterface } from "node:readline";
+import { createGunzip } from "node:zlib";
+import { FormatError, InputError } from "../core/index.js";
+import { headerBytes, readHeader, type IndexHeader } from "./format.js";
+import { openIndexMemory, type SparseIndex } from "./index-handle.js";
+import { jsonlReader, type JsonlOptions, type VectorCollection, vectorsFromNpz, vectorsFromSvmlight } from "./readers.js";
+import { reserve } from "./store.js";
+
+const CHUNK = 1 << 26;
+
+/**
+ * Writes an index file under a temporary name in the same folder, flushes it, and renames it: whoever looks sees the old
+ * index or the new one, whole.
+ */
+export function writeIndexFile(path: string, pieces: readonly Uint8Array[]): void {
+  mkdirSync(dirname(path), { recursive: true });
+  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.sparseland-tmp`);
+  try {
+    const file = openSync(temporary, "w");
+    try {
+      for (const piece of pieces) {
+        for (let at = 0; at < piece.length; ) at += writeSync(file, piece, at, Math.min(piece.length - at, CHUNK));
+      }
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+}
+
+/** The header of an index file, without reading the rest. @throws FormatError when it is damaged */
+export function readIndexHeader(path: string): { header: IndexHeader; bytes: number } {
+  const file = openSync(path, "r");
+  try {
+    const bytes = fstatSync(file).size;
+    const first = new Uint8Array(32);
+    const got = readSync(file, first);
+    const start = new Uint8Array(headerBytes(first.subarray(0, got), bytes));
+    readSync(file, start, 0, start.length, 0);
+    return { header: readHeader(start, bytes), bytes };
+  } finally {
+    closeSync(file);
+  }
+}
+
+/**
+ * Opens an index file: its header is checked first, then the file is read once, straight into the memory of the kernels.
+ *
+ * @param shared memory that threads can share (`searchBatch`); true
+ * @throws FormatError when it is damaged; InputError when it does not fit memory
+ */
+export async function openIndexFile(path: string, shared = true): Promise<SparseIndex> {
+  readIndexHeader(path);
+  const file = openSync(path, "r");
+  try {
+    const size = fstatSync(file).size;
+    const memory = reserve(size, shared);
+    for (let at = 0; at < size; ) {
+      const got = readSync(file, memory.bytes, at, Math.min(size - at, CHUNK), at);
+      if (got === 0) throw new FormatError("index file", `${path} ended at byte ${at} of ${size} while it was read`);
+      at += got;
+    }
+    return await openIndexMemory(memory);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** How a collection file is read. */
+export interface ReadOptions extends JsonlOptions {
+  /** what svmlight calls the first coordinate; 1 */
+  readonly firstIndex?: 0 | 1;
+}
+
+/**
+ * Reads vectors from `.jsonl`, `.svm`/`.svmlight`/`.libsvm`/`.txt`, or `.npz`; all but the last may be `.gz`.
+ * @throws InputError for another ending; FormatError naming the line
+ */
+export async function readVectors(path: string, options: ReadOptions = {}): Promise<VectorCollection> {
+  const name = path.toLowerCase().replace(/\.gz$/, "");
+  if (/\.(jsonl|ndjson)$/.test(name)) {
+    const reader = jsonlReader(options);
+    const raw = createReadStream(path);
+    const input = path.toLowerCase().endsWith(".gz") ? raw.pipe(createGunzip()) : raw;
+    raw.on("error", (error) => input.destroy(error));
+    for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) reader.line(line);
+    return reader.finish();
+  }
+  if (/\.(svm|svmlight|libsvm|txt)$/.test(name)) {
+    const { gunzipSync } = await import("node:zlib");
+    const bytes = readFileSync(path);
+    return vectorsFromSvmlight(path.toLowerCase().endsWith(".gz") ? gunzipSync(bytes) : bytes, options.firstIndex ?? 1, options.dim);
+  }
+  if (name.endsWith(".npz")) return vectorsFromNpz(readFileSync(path));
+  throw new InputError(`${path}: expected vectors in .jsonl, .svmlight or .npz (the first two also .gz)`);
+}
