@@ -5,7 +5,8 @@ import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { InputError, OptionError } from "../src/core/index.js";
 import { registerFor } from "./commands/reproduce.js";
-import { exitBadInput, exitFailed, exitOk, printResult, runCommandLine } from "./program.js";
+import { printResult } from "./print.js";
+import { exitBadInput, exitFailed, exitOk, runCommandLine } from "./program.js";
 import { type CommandEntry, type CommonOptions, commands, type Register } from "./registry.js";
 import { CheckFailed } from "./terminal.js";
 import { testTerminal } from "./testing/terminal.js";
@@ -14,7 +15,11 @@ let folder: string;
 beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), "sparseland-cli-"))));
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-const entry = (name: string, register: Register): CommandEntry => ({ name, summary: `does ${name}`, load: async () => ({ register }) });
+const entry = (name: string, register: Register): CommandEntry => ({
+  name,
+  summary: `does ${name}`,
+  load: async () => ({ register }),
+});
 
 async function run(args: readonly string[], all?: readonly CommandEntry[]) {
   const terminal = testTerminal(folder);
@@ -33,7 +38,10 @@ const throwing = (error: unknown) => [
 describe("the command line", () => {
   it("loads only the command that is asked for", async () => {
     const loaded: string[] = [];
-    const all = ["one", "two"].map((name) => ({ ...entry(name, () => {}), load: async () => (loaded.push(name), { register: (c: Parameters<Register>[0]) => void c.action(() => {}) }) }));
+    const all = ["one", "two"].map((name) => ({
+      ...entry(name, () => {}),
+      load: async () => (loaded.push(name), { register: (c: Parameters<Register>[0]) => void c.action(() => {}) }),
+    }));
     expect((await run(["two"], all)).code).toBe(exitOk);
     expect(loaded).toEqual(["two"]);
     const help = await run(["--help"], all);
@@ -43,17 +51,37 @@ describe("the command line", () => {
   });
 
   it("prints the version of package.json", async () => {
-    const { version } = JSON.parse(readFileSync(join(dirname(fileURLToPath(import.meta.url)), "..", "package.json"), "utf8")) as { version: string };
+    const { version } = JSON.parse(readFileSync(join(dirname(fileURLToPath(import.meta.url)), "..", "package.json"), "utf8")) as {
+      version: string;
+    };
     expect(await run(["--version"])).toEqual({ code: exitOk, out: `${version}\n`, err: "" });
   });
 
   it("gives every command the common options, checked", async () => {
     let seen: CommonOptions | undefined;
-    const all = [entry("look", (command, terminal) => void command.action((options: CommonOptions) => printResult(terminal, (seen = options), { a: 1 }, () => "text")))];
-    expect(await run(["look", "--json", "--seed", "7", "--threads", "2", "--out", "x", "--verbose"], all)).toEqual({ code: 0, out: '{\n  "a": 1\n}\n', err: "" });
+    const all = [
+      entry(
+        "look",
+        (command, terminal) =>
+          void command.action((options: CommonOptions) => printResult(terminal, (seen = options), { a: 1 }, () => "text")),
+      ),
+    ];
+    expect(await run(["look", "--json", "--seed", "7", "--threads", "2", "--out", "x", "--verbose"], all)).toEqual({
+      code: 0,
+      out: '{\n  "a": 1\n}\n',
+      err: "",
+    });
     expect(seen).toEqual({ json: true, seed: 7, threads: 2, out: "x", verbose: true });
     expect((await run(["look"], all)).out).toBe("text\n");
-    for (const bad of [["--seed", "1.5"], ["--seed", "-1"], ["--threads", "0"], ["--threads", "two"], ["--out"], ["--nothing"], ["stray"]]) {
+    for (const bad of [
+      ["--seed", "1.5"],
+      ["--seed", "-1"],
+      ["--threads", "0"],
+      ["--threads", "two"],
+      ["--out"],
+      ["--nothing"],
+      ["stray"],
+    ]) {
       const { code, out, err } = await run(["look", ...bad], all);
       expect([bad, code, out]).toEqual([bad, exitBadInput, ""]);
       expect(err).toMatch(/^error: .+\n/);
@@ -75,10 +103,22 @@ describe("the command line", () => {
 
   it.each([
     [new InputError("x.onnx: not a model"), exitBadInput, "sparseland: x.onnx: not a model\n"],
-    [new OptionError("rigl.sparsity", "a sparsity in [0, 1)", 1), exitBadInput, "sparseland: rigl.sparsity: expected a sparsity in [0, 1), got 1\n"],
+    [
+      new OptionError("rigl.sparsity", "a sparsity in [0, 1)", 1),
+      exitBadInput,
+      "sparseland: rigl.sparsity: expected a sparsity in [0, 1), got 1\n",
+    ],
     [new CheckFailed("1 claim not reproduced"), exitFailed, "sparseland: 1 claim not reproduced\n"],
-    [Object.assign(new Error("ENOENT: ..."), { code: "ENOENT", path: "/a/b" }), exitBadInput, "sparseland: /a/b: no such file or folder (ENOENT)\n"],
-    [Object.assign(new Error("ENOSPC: ..."), { code: "ENOSPC" }), exitBadInput, "sparseland: file system: no space left on the device (ENOSPC)\n"],
+    [
+      Object.assign(new Error("ENOENT: ..."), { code: "ENOENT", path: "/a/b" }),
+      exitBadInput,
+      "sparseland: /a/b: no such file or folder (ENOENT)\n",
+    ],
+    [
+      Object.assign(new Error("ENOSPC: ..."), { code: "ENOSPC" }),
+      exitBadInput,
+      "sparseland: file system: no space left on the device (ENOSPC)\n",
+    ],
     [new RangeError("WebAssembly.Memory.grow(): Maximum memory size exceeded"), exitBadInput, "sparseland: out of memory"],
     [new RangeError("Array buffer allocation failed"), exitBadInput, "sparseland: out of memory"],
     [new TypeError("x is not a function"), exitFailed, "sparseland: something broke inside: x is not a function\n"],
@@ -111,7 +151,9 @@ describe("reproduce", () => {
       expect(err).toContain("1 claim not reproduced:\n  toy: small dense is bad");
       const document = JSON.parse(out) as { slug: string; seeds: number[]; claims: Record<string, unknown>[] };
       expect([document.slug, document.seeds]).toEqual(["toy", [3, 4]]);
-      expect(Object.keys(document.claims[0]!)).toEqual(expect.arrayContaining(["says", "where", "paper", "measured", "low", "high", "unit", "verdict"]));
+      expect(Object.keys(document.claims[0]!)).toEqual(
+        expect.arrayContaining(["says", "where", "paper", "measured", "low", "high", "unit", "verdict"]),
+      );
       expect(JSON.parse(readFileSync(join(folder, "papers/results/toy.json"), "utf8"))).toEqual(document);
       const figure = readFileSync(join(folder, "papers/results/toy.svg"), "utf8");
       expect(figure).toContain('aria-label="Toy"');

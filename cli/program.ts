@@ -1,7 +1,7 @@
 /** The command line: finds the subcommand, loads it, runs it, and turns errors into one clear line and an exit code. */
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { InputError } from "../src/core/index.js";
-import { type CommandEntry, type CommonOptions, commands } from "./registry.js";
+import { type CommandEntry, commands } from "./registry.js";
 import { CheckFailed, type Terminal } from "./terminal.js";
 import { version } from "./version.js";
 
@@ -14,7 +14,8 @@ export const exitBadInput = 2;
 
 const integer = (least: number) => (text: string) => {
   const value = Number(text);
-  if (!/^-?\d+$/.test(text) || !Number.isSafeInteger(value) || value < least) throw new InvalidArgumentError(`Expected an integer of at least ${least}.`);
+  if (!/^-?\d+$/.test(text) || !Number.isSafeInteger(value) || value < least)
+    throw new InvalidArgumentError(`Expected an integer of at least ${least}.`);
   return value;
 };
 
@@ -39,8 +40,17 @@ async function build(args: readonly string[], terminal: Terminal, all: readonly 
   const settle = (command: Command) =>
     command
       .exitOverride()
-      .configureOutput({ writeOut: terminal.out, writeErr: terminal.err, getOutHelpWidth: () => terminal.columns, getErrHelpWidth: () => terminal.columns })
-      .showHelpAfterError(command === program ? "Run sparseland --help for the commands." : `Run sparseland ${command.name()} --help for its options.`);
+      .configureOutput({
+        writeOut: terminal.out,
+        writeErr: terminal.err,
+        getOutHelpWidth: () => terminal.columns,
+        getErrHelpWidth: () => terminal.columns,
+      })
+      .showHelpAfterError(
+        command === program
+          ? "Run sparseland --help for the commands."
+          : `Run sparseland ${command.name()} --help for its options.`,
+      );
   settle(program)
     .description("The sparse neural network toolkit: find, train, prune and run sparse networks.")
     .version(version(), "-V, --version")
@@ -87,7 +97,9 @@ function explain(error: unknown, terminal: Terminal, verbose: boolean): number {
     return exitBadInput;
   }
   const message = error instanceof Error ? error.message : String(error);
-  terminal.err(`sparseland: something broke inside: ${message}${stack || "\nThis is a fault of Sparseland, not of your input; run again with --verbose for the stack."}\n`);
+  terminal.err(
+    `sparseland: something broke inside: ${message}${stack || "\nThis is a fault of Sparseland, not of your input; run again with --verbose for the stack."}\n`,
+  );
   return exitFailed;
 }
 
@@ -97,7 +109,11 @@ function explain(error: unknown, terminal: Terminal, verbose: boolean): number {
  * @param args without `node` and the script
  * @returns the exit code: 0 success, 1 a check or claim failed, 2 bad input
  */
-export async function runCommandLine(args: readonly string[], terminal: Terminal, all: readonly CommandEntry[] = commands): Promise<number> {
+export async function runCommandLine(
+  args: readonly string[],
+  terminal: Terminal,
+  all: readonly CommandEntry[] = commands,
+): Promise<number> {
   try {
     const program = await build(args, terminal, all);
     if (args.length === 0) {
@@ -108,14 +124,5 @@ export async function runCommandLine(args: readonly string[], terminal: Terminal
     return exitOk;
   } catch (error) {
     return explain(error, terminal, args.includes("--verbose"));
-  }
-}
-
-/** Prints a result: the document with `--json`, else the text. */
-export function printResult(terminal: Terminal, options: CommonOptions, document: unknown, text: () => string): void {
-  if (options.json) terminal.out(`${JSON.stringify(document, null, 2)}\n`);
-  else {
-    const lines = text();
-    terminal.out(lines.endsWith("\n") ? lines : `${lines}\n`);
   }
 }

@@ -41,7 +41,11 @@ export function createProgress(terminal: Terminal): Progress {
     bar(name, total) {
       const bar = bars.create(Math.max(1, total), 0, { name: name.padEnd(24).slice(0, 32), words: "" });
       return {
-        update: (done, words) => bar.update(Math.min(done, Math.max(1, total)), words === undefined ? {} : { words: words.slice(0, Math.max(10, terminal.columns - 75)) }),
+        update: (done, words) =>
+          bar.update(
+            Math.min(done, Math.max(1, total)),
+            words === undefined ? {} : { words: words.slice(0, Math.max(10, terminal.columns - 75)) },
+          ),
         stop: () => void bars.remove(bar),
       };
     },

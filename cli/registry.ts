@@ -33,12 +33,50 @@ export interface CommandEntry {
 
 /** All subcommands, in the order of `--help`. */
 export const commands: readonly CommandEntry[] = [
-  { name: "run", summary: "train the networks of a recipe, save, reload and time them, write a report", load: () => import("./commands/run.js") },
-  { name: "methods", summary: "the catalogue of methods, with method cards and options", load: () => import("./commands/methods.js") },
-  { name: "report", summary: "write report.html again from results.json, one run or several joined", load: () => import("./commands/report.js") },
-  { name: "inspect", summary: "a model's layers: sparsity, the kernel taken and why, where sparsity begins to pay", load: () => import("./commands/inspect.js") },
-  { name: "bench", summary: "time a model on this machine, beside the same model with dense kernels", load: () => import("./commands/bench.js") },
-  { name: "reproduce", summary: "measure the claims of papers and print them beside the published numbers", load: () => import("./commands/reproduce.js") },
-  { name: "sdr", summary: "sparse distributed representations: false matches and misses of one setting", load: () => import("./commands/sdr.js") },
+  {
+    name: "run",
+    summary: "train the networks of a recipe, save, reload and time them, write a report",
+    load: () => import("./commands/run.js"),
+  },
+  {
+    name: "methods",
+    summary: "the catalogue of methods, with method cards and options",
+    load: () => import("./commands/methods.js"),
+  },
+  {
+    name: "report",
+    summary: "write report.html again from results.json, one run or several joined",
+    load: () => import("./commands/report.js"),
+  },
+  {
+    name: "inspect",
+    summary: "a model's layers: sparsity, the kernel taken and why, where sparsity begins to pay",
+    load: () => import("./commands/inspect.js"),
+  },
+  {
+    name: "bench",
+    summary: "time a model on this machine, beside the same model with dense kernels",
+    load: () => import("./commands/bench.js"),
+  },
+  {
+    name: "prune",
+    summary: "make a trained network sparse or smaller, and say what it cost and what it brings",
+    load: () => import("./commands/prune.js"),
+  },
+  {
+    name: "reproduce",
+    summary: "measure the claims of papers and print them beside the published numbers",
+    load: () => import("./commands/reproduce.js"),
+  },
+  {
+    name: "index",
+    summary: "learned sparse retrieval: build, describe and search an index",
+    load: () => import("./commands/index.js"),
+  },
+  {
+    name: "sdr",
+    summary: "sparse distributed representations: false matches and misses of one setting",
+    load: () => import("./commands/sdr.js"),
+  },
   { name: "graph", summary: "directed graphs: sample, describe, convert", load: () => import("./commands/graph.js") },
 ];

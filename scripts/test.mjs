@@ -14,9 +14,14 @@ const steps = {
     const folder = mkdtempSync(join(tmpdir(), "sparseland-pack-"));
     try {
       runNpm("npm pack", ["pack", "--silent", "--pack-destination", folder], { quiet: true });
-      const tarball = join(folder, readdirSync(folder).find((name) => name.endsWith(".tgz")));
+      const tarball = join(
+        folder,
+        readdirSync(folder).find((name) => name.endsWith(".tgz")),
+      );
       runPackage("publint", "publint/src/cli.js", ["run", tarball, "--strict", "--pack=false"]);
-      runPackage("attw", "@arethetypeswrong/cli/dist/index.js", [tarball, "--profile", "esm-only", "--format", "ascii"], { quiet: true });
+      runPackage("attw", "@arethetypeswrong/cli/dist/index.js", [tarball, "--profile", "esm-only", "--format", "ascii"], {
+        quiet: true,
+      });
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }

@@ -13,4 +13,4 @@ export { adam, adamW, constantRate, cosineRate, type Optimizer, sgd, warmUp } fr
 export { anyBatch, type Program, trace, type Value } from "./program/index.js";
 export { createSession, type ModelFile, packModel, readModel, type Session, writeModel } from "./runtime/index.js";
 export type { Mask, MethodCard, Updater } from "./sparsity/index.js";
-export { type Trained, type TrainEvent, type TrainOptions, train } from "./train/index.js";
+export { type TrainEvent, type Trained, type TrainOptions, train } from "./train/index.js";

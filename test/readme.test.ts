@@ -13,13 +13,17 @@ describe("README.md", () => {
   it("has an example of about 15 lines that trains a sparse network to better than chance and runs it", async () => {
     const code = /```ts\n([\s\S]*?)```/.exec(text("README.md"))![1]!;
     expect(code.split("\n").filter((line) => line.trim() !== "").length).toBeLessThanOrEqual(18);
-    const source = (subpath: string) => pathToFileURL(join(root, "src", subpath === "" ? "index.ts" : subpath === "/data/node" ? "data/index.node.ts" : `${subpath}/index.ts`)).href;
+    const source = (subpath: string) =>
+      pathToFileURL(
+        join(root, "src", subpath === "" ? "index.ts" : subpath === "/data/node" ? "data/index.node.ts" : `${subpath}/index.ts`),
+      ).href;
     const folder = join(root, ".cache", "readme");
     mkdirSync(folder, { recursive: true });
     const file = join(folder, `example-${process.pid}.ts`);
     writeFileSync(
       file,
-      code.replace(/from "sparseland([^"]*)"/g, (_, subpath: string) => `from ${JSON.stringify(source(subpath))}`) + "\nengine.close();\n",
+      code.replace(/from "sparseland([^"]*)"/g, (_, subpath: string) => `from ${JSON.stringify(source(subpath))}`) +
+        "\nengine.close();\n",
     );
     const log = vi.spyOn(console, "log").mockImplementation(() => {});
     try {

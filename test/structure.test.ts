@@ -15,7 +15,8 @@ const packageJson = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
 const lines = (findings: readonly Finding[]) => findings.map(({ path, line, problem }) => `${path}:${line} ${problem}`);
 
 describe("this project", () => {
-  it("reads its own sources", () => expect(project.get("src/core/index.ts")?.imports.map(({ target }) => target)).toContain("src/core/errors.ts"));
+  it("reads its own sources", () =>
+    expect(project.get("src/core/index.ts")?.imports.map(({ target }) => target)).toContain("src/core/errors.ts"));
   it("imports only what each layer allows", () => expect(lines(checkLayers(project))).toEqual([]));
   it("keeps methods apart", () => expect(lines(checkMethodsApart(project))).toEqual([]));
   it("has no import cycles", () => expect(lines(checkCycles(project))).toEqual([]));
@@ -45,7 +46,9 @@ describe("the checks themselves", () => {
       'const text = `import x from "./no.js"`;',
       'import { readFile } from "node:fs";',
     ].join("\n");
-    expect(importsOf("src/x/y.ts", text).map(({ specifier, line, typeOnly, target }) => [specifier, line, typeOnly, target])).toEqual([
+    expect(
+      importsOf("src/x/y.ts", text).map(({ specifier, line, typeOnly, target }) => [specifier, line, typeOnly, target]),
+    ).toEqual([
       ["./a.js", 1, false, "src/x/a.ts"],
       ["../d/index.js", 5, true, "src/d/index.ts"],
       ["./e.js", 6, true, "src/x/e.ts"],
@@ -55,7 +58,8 @@ describe("the checks themselves", () => {
       ["./h.js", 9, false, "src/x/h.ts"],
     ]);
   });
-  it("blanks comments and strings but keeps lines", () => expect(withoutComments('a /* x\n */ "b" // c\nd', true)).toBe('a     \n    " "     \nd'));
+  it("blanks comments and strings but keeps lines", () =>
+    expect(withoutComments('a /* x\n */ "b" // c\nd', true)).toBe('a     \n    " "     \nd'));
   it("finds layer breaks", () => {
     const broken = projectOf({
       "src/core/a.ts": 'import { x } from "../program/index.js";',
@@ -66,7 +70,13 @@ describe("the checks themselves", () => {
       "src/train/fine.ts": 'import { x } from "../engine/index.js"; import { y } from "../data/files.node.js";',
       "src/core/fine.test.ts": 'import { x } from "../program/index.js";',
     });
-    expect(checkLayers(broken).map(({ path }) => path)).toEqual(["src/core/a.ts", "src/engine/b.ts", "src/nn/c.ts", "src/new/d.ts", "cli/e.ts"]);
+    expect(checkLayers(broken).map(({ path }) => path)).toEqual([
+      "src/core/a.ts",
+      "src/engine/b.ts",
+      "src/nn/c.ts",
+      "src/new/d.ts",
+      "cli/e.ts",
+    ]);
   });
   it("finds methods that import each other, and lets them share helpers", () => {
     const broken = projectOf({
@@ -74,7 +84,9 @@ describe("the checks themselves", () => {
       "src/methods/rigl.ts": 'import { set } from "./set.js"; import { h } from "./helper.js"; export const riglCard = 1;',
       "src/methods/helper.ts": "export const h = 1;",
     });
-    expect(lines(checkMethodsApart(broken))).toEqual(["src/methods/rigl.ts:1 a method must not import another method (src/methods/set.ts)"]);
+    expect(lines(checkMethodsApart(broken))).toEqual([
+      "src/methods/rigl.ts:1 a method must not import another method (src/methods/set.ts)",
+    ]);
   });
   it("finds cycles at run time only", () => {
     const a = { "src/x/a.ts": 'import { b } from "./b.js";', "src/x/b.ts": 'import { c } from "./c.js";' };
@@ -115,6 +127,9 @@ describe("the checks themselves", () => {
       "cli/c.ts": 'import { readFile } from "node:fs";\nconst t = Date.now();',
     });
     expect(checkNodeImports(files)).toHaveLength(1);
-    expect(lines(checkGlobals(files))).toEqual(["src/x/a.ts:2 Math.random: take an Rng", "src/x/a.ts:3 Date.now: take the clock as an argument"]);
+    expect(lines(checkGlobals(files))).toEqual([
+      "src/x/a.ts:2 Math.random: take an Rng",
+      "src/x/a.ts:3 Date.now: take the clock as an argument",
+    ]);
   });
 });

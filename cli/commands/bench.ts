@@ -4,7 +4,7 @@ import { Option } from "commander";
 import { columnsText, thisMachine } from "../../papers/harness/index.js";
 import { createEngine } from "../../src/engine/index.js";
 import { against } from "../network/against.js";
-import { printResult } from "../program.js";
+import { printResult } from "../print.js";
 import type { CommonOptions, Register } from "../registry.js";
 import { milliseconds, times } from "../report/html.js";
 import { positive, readModelFile } from "./model-argument.js";
@@ -27,7 +27,15 @@ export const register: Register = (command, terminal) => {
       const { file } = readModelFile(terminal, path);
       const name = file.metadata["name"] ?? path;
       const counts = options.threads === undefined ? [...new Set([1, availableParallelism()])] : [options.threads];
-      const rows: { name: string; batch: number; threads: number; ms: number; denseMs: number; speedup: number; sparseLayers: number }[] = [];
+      const rows: {
+        name: string;
+        batch: number;
+        threads: number;
+        ms: number;
+        denseMs: number;
+        speedup: number;
+        sparseLayers: number;
+      }[] = [];
       for (const threads of counts) {
         const engine = await createEngine({ threads });
         try {
@@ -35,15 +43,28 @@ export const register: Register = (command, terminal) => {
           const sizes = options.batch.map((batch) => ({ batch, runs: options.runs }));
           const { times: found, layers } = await against(engine, file, file, sizes, terminal.now);
           const sparseLayers = layers.filter(({ choice }) => choice === "sparse").length;
-          for (const { batch, ms, denseMs } of found) rows.push({ name, batch, threads, ms, denseMs, speedup: denseMs / ms, sparseLayers });
+          for (const { batch, ms, denseMs } of found)
+            rows.push({ name, batch, threads, ms, denseMs, speedup: denseMs / ms, sparseLayers });
         } finally {
           engine.close();
         }
       }
       const machine = thisMachine();
       printResult(terminal, options, { machine, rows }, () => {
-        const cells = rows.map((row) => [row.name, row.batch, row.threads, milliseconds(row.ms), milliseconds(row.denseMs), times(row.speedup), row.sparseLayers]);
-        const table = columnsText(["model", "batch", "threads", "ms", "dense kernels, ms", "speed-up", "sparse layers"], cells, terminal.columns);
+        const cells = rows.map((row) => [
+          row.name,
+          row.batch,
+          row.threads,
+          milliseconds(row.ms),
+          milliseconds(row.denseMs),
+          times(row.speedup),
+          row.sparseLayers,
+        ]);
+        const table = columnsText(
+          ["model", "batch", "threads", "ms", "dense kernels, ms", "speed-up", "sparse layers"],
+          cells,
+          terminal.columns,
+        );
         return `${table}\n\nMedian of ${options.runs} runs in turns, on ${machine.cpu}.`;
       });
     });

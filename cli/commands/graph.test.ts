@@ -13,7 +13,10 @@ const all = [{ name: "graph", summary: "graphs", load: async () => ({ register }
 let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "sparseland-graph-"));
-  writeFileSync(join(folder, "g.txt"), [...writeEdgeList(powerLawDigraph({ nodes: 400, arcs: 2500, spread: 20 }, createRng(1)))].join(""));
+  writeFileSync(
+    join(folder, "g.txt"),
+    [...writeEdgeList(powerLawDigraph({ nodes: 400, arcs: 2500, spread: 20 }, createRng(1)))].join(""),
+  );
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -30,7 +33,12 @@ describe("sparseland graph", () => {
     const document = JSON.parse(out);
     expect(document.sample.nodes).toBe(200);
     expect(document.sample.distances.ksIn).toBeLessThanOrEqual(document.sample.bounds.ksIn);
-    expect(document.baselines.map((b: { name: string }) => b.name)).toEqual(["random-node", "random-edge", "random-walk", "forest-fire"]);
+    expect(document.baselines.map((b: { name: string }) => b.name)).toEqual([
+      "random-node",
+      "random-edge",
+      "random-walk",
+      "forest-fire",
+    ]);
     expect(document.profile.sample.arcs).toBe(document.sample.arcs);
     const first = readFileSync(join(folder, "small.graphml"));
     expect(readGraphml(first).graph.nodes).toBe(200);
@@ -43,7 +51,14 @@ describe("sparseland graph", () => {
   it("prints a table for people, with the bounds under the distances", async () => {
     const { code, out } = await run("sample", "g.txt", "--ratio", "0.2", "--compare", "snowball,configuration");
     expect(code).toBe(exitOk);
-    for (const words of ["g.txt: 400 nodes", "degree matrices (this method)", "at most, by construction", "snowball", "configuration", "mean clustering"]) {
+    for (const words of [
+      "g.txt: 400 nodes",
+      "degree matrices (this method)",
+      "at most, by construction",
+      "snowball",
+      "configuration",
+      "mean clustering",
+    ]) {
       expect(out).toContain(words);
     }
     expect((await run("sample", "g.txt", "--no-profile")).out).not.toContain("mean clustering");
@@ -52,7 +67,11 @@ describe("sparseland graph", () => {
   it("converts between formats and back, packed or not", async () => {
     expect((await run("convert", "g.txt", "g.gml")).code).toBe(exitOk);
     expect((await run("convert", "g.gml", "h.mtx.gz")).code).toBe(exitOk);
-    expect(gunzipSync(readFileSync(join(folder, "h.mtx.gz"))).toString().startsWith("%%MatrixMarket")).toBe(true);
+    expect(
+      gunzipSync(readFileSync(join(folder, "h.mtx.gz")))
+        .toString()
+        .startsWith("%%MatrixMarket"),
+    ).toBe(true);
     const info = JSON.parse((await run("info", "h.mtx.gz", "--json")).out);
     const original = JSON.parse((await run("info", "g.txt", "--json")).out);
     expect(info.profile).toEqual(original.profile);

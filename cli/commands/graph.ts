@@ -4,8 +4,8 @@ import { resolve } from "node:path";
 import { gzipSync } from "node:zlib";
 import { type Command, Option } from "commander";
 import { columnsText } from "../../papers/harness/index.js";
-import { createRng, InputError, OptionError } from "../../src/core/index.js";
 import { writeWhole } from "../../src/core/files.node.js";
+import { createRng, InputError, OptionError } from "../../src/core/index.js";
 import { gunzip, isGzip } from "../../src/formats/index.js";
 import {
   type BaselineName,
@@ -26,7 +26,7 @@ import {
   sampleDigraph,
   writeGraph,
 } from "../../src/graphs/index.js";
-import { printResult } from "../program.js";
+import { printResult } from "../print.js";
 import { createProgress } from "../progress.js";
 import type { CommonOptions, Register } from "../registry.js";
 import type { Terminal } from "../terminal.js";
@@ -53,10 +53,16 @@ const PROFILE_ARCS = 3_000_000;
 
 function readOptions(command: Command): Command {
   return command
-    .addOption(new Option("--format <name>", "format of the file (default: by its name and first bytes)").choices([...graphFormats]))
+    .addOption(
+      new Option("--format <name>", "format of the file (default: by its name and first bytes)").choices([...graphFormats]),
+    )
     .addOption(new Option("--self-loops <policy>", "self-loops in the file").choices(["drop", "refuse"]).default("drop"))
     .addOption(new Option("--repeats <policy>", "repeated arcs in the file").choices(["drop", "refuse"]).default("drop"))
-    .addOption(new Option("--undirected <policy>", "edges without direction: two arcs each, or an error").choices(["both", "refuse"]).default("both"));
+    .addOption(
+      new Option("--undirected <policy>", "edges without direction: two arcs each, or an error")
+        .choices(["both", "refuse"])
+        .default("both"),
+    );
 }
 
 /** Reads a graph file, unpacking gzip. @throws InputError for a file that is absent, too large or malformed */
@@ -74,7 +80,13 @@ export function loadGraph(file: string, flags: ReadOptions & { readonly format?:
 }
 
 /** Writes a graph file whole or not at all; a name that ends in .gz is packed. */
-export function saveGraph(file: string, graph: Digraph, format: GraphFormat | undefined, label: ((node: number) => string) | undefined, terminal: Terminal): void {
+export function saveGraph(
+  file: string,
+  graph: Digraph,
+  format: GraphFormat | undefined,
+  label: ((node: number) => string) | undefined,
+  terminal: Terminal,
+): void {
   const path = resolve(terminal.folder, file);
   const pieces: Buffer[] = [];
   for (const piece of writeGraph(graph, format ?? guessGraphFormat(path), label)) pieces.push(Buffer.from(piece));
@@ -82,7 +94,13 @@ export function saveGraph(file: string, graph: Digraph, format: GraphFormat | un
   writeWhole(path, path.endsWith(".gz") ? gzipSync(bytes) : bytes);
 }
 
-const describe = ({ graph, selfLoops, repeats, undirected }: GraphFile) => ({ nodes: graph.nodes, arcs: graph.arcs, selfLoops, repeats, undirected });
+const describe = ({ graph, selfLoops, repeats, undirected }: GraphFile) => ({
+  nodes: graph.nodes,
+  arcs: graph.arcs,
+  selfLoops,
+  repeats,
+  undirected,
+});
 
 function readLine(file: string, { graph, selfLoops, repeats, undirected }: GraphFile): string {
   const notes = [
@@ -184,7 +202,13 @@ function sample(file: string, flags: SampleFlags, terminal: Terminal): void {
       seed,
       original: describe(original),
       sample: { seconds, swaps: result.swaps, distances, bounds: limit, ...account },
-      baselines: others.map(({ name, graph, seconds: took, distances: far }) => ({ name, nodes: graph.nodes, arcs: graph.arcs, seconds: took, distances: far })),
+      baselines: others.map(({ name, graph, seconds: took, distances: far }) => ({
+        name,
+        nodes: graph.nodes,
+        arcs: graph.arcs,
+        seconds: took,
+        distances: far,
+      })),
       ...(withProfile ? { profile: { original: profiles[0], sample: profiles[1] } } : {}),
       ...(flags.out === undefined ? {} : { out: flags.out }),
     };
@@ -192,7 +216,13 @@ function sample(file: string, flags: SampleFlags, terminal: Terminal): void {
     printResult(terminal, flags, document, () => {
       const rows = [
         distanceRow("degree matrices (this method)", result.graph, distances, seconds),
-        ["  at most, by construction", "", "", ...[limit.ksIn, limit.ksOut, Math.min(1, limit.tvCorrelation), Math.min(1, limit.tvJoint)].map(round), ""],
+        [
+          "  at most, by construction",
+          "",
+          "",
+          ...[limit.ksIn, limit.ksOut, Math.min(1, limit.tvCorrelation), Math.min(1, limit.tvJoint)].map(round),
+          "",
+        ],
         ...others.map(({ name, graph, distances: far, seconds: took }) => distanceRow(name, graph, far, took)),
       ].map((row) => row.map(String));
       const { rescaled } = result;
@@ -200,7 +230,9 @@ function sample(file: string, flags: SampleFlags, terminal: Terminal): void {
         readLine(file, original),
         "",
         columnsText(["sample", "nodes", "arcs", "KS in", "KS out", "TV in x out", "TV joint", "seconds"], rows, terminal.columns),
-        ...(rescaled.repairs.length > 0 ? ["", "Infeasible as asked, repaired:", ...rescaled.repairs.map((repair) => `  ${repair}`)] : []),
+        ...(rescaled.repairs.length > 0
+          ? ["", "Infeasible as asked, repaired:", ...rescaled.repairs.map((repair) => `  ${repair}`)]
+          : []),
         ...(rescaled.cappedIn + rescaled.cappedOut > 0
           ? [`  stubs above the highest degree that fits (of the original): ${rescaled.cappedOut} out, ${rescaled.cappedIn} in`]
           : []),
@@ -216,18 +248,30 @@ function sample(file: string, flags: SampleFlags, terminal: Terminal): void {
 /** The `graph` command. */
 export const register: Register = (command, terminal) => {
   const flagsOf = <T>(sub: Command) => sub.optsWithGlobals() as T;
-  const sub = readOptions(command.command("sample").description("a small graph with the degree matrices of a large one, compared with classical sampling"))
+  const sub = readOptions(
+    command
+      .command("sample")
+      .description("a small graph with the degree matrices of a large one, compared with classical sampling"),
+  )
     .argument("<file>", "edge list, GraphML, GML or Matrix Market; .gz is unpacked")
     .addOption(new Option("--ratio <p>", "nodes of the sample per node of the original, in (0, 1]").default("0.1"))
     .addOption(new Option("--out-format <name>", "format of --out (default: by its name)").choices([...graphFormats]))
     .addOption(new Option("--swaps <n>", "rewiring attempts per arc that keep both degree matrices").default("1"))
-    .addOption(new Option("--compare <names>", `none, all, or a list of ${baselineNames.join(", ")}`).default("random-node,random-edge,random-walk,forest-fire"))
-    .addOption(new Option("--no-profile", `leave out clustering, components and PageRank (left out anyway beyond ${PROFILE_ARCS} arcs)`))
+    .addOption(
+      new Option("--compare <names>", `none, all, or a list of ${baselineNames.join(", ")}`).default(
+        "random-node,random-edge,random-walk,forest-fire",
+      ),
+    )
+    .addOption(
+      new Option("--no-profile", `leave out clustering, components and PageRank (left out anyway beyond ${PROFILE_ARCS} arcs)`),
+    )
     .addHelpText("after", "\nAlso: --json, --seed <n>, --out <file> (the sample), --verbose.");
   sub.action((file: string) => sample(file, flagsOf<SampleFlags>(sub), terminal));
 
-  const info = readOptions(command.command("info").description("the numbers of a graph"))
-    .argument("<file>", "edge list, GraphML, GML or Matrix Market; .gz is unpacked");
+  const info = readOptions(command.command("info").description("the numbers of a graph")).argument(
+    "<file>",
+    "edge list, GraphML, GML or Matrix Market; .gz is unpacked",
+  );
   info.action((file: string) => {
     const flags = flagsOf<ReadFlags>(info);
     const original = loadGraph(file, flags, terminal);

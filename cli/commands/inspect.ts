@@ -6,7 +6,7 @@ import { timeLayers } from "../../src/runtime/index.js";
 import { layersOfFile, totalsOf } from "../network/file.js";
 import { forecast } from "../network/forecast.js";
 import { timingReason } from "../network/reason.js";
-import { printResult } from "../program.js";
+import { printResult } from "../print.js";
 import type { CommonOptions, Register } from "../registry.js";
 import { amount, bytes, milliseconds, percent, whole } from "../report/html.js";
 import { positive, readModelFile } from "./model-argument.js";
@@ -20,14 +20,19 @@ export const register: Register = (command, terminal) => {
   command
     .argument("<model>", "a model file (.safetensors) that sparseland run wrote")
     .addOption(new Option("--batch <n>", "batch size to measure at").argParser(positive).default(1))
-    .addHelpText("after", "\n--threads is the number of threads to measure with (default 1). --seed and --out have no meaning here.")
+    .addHelpText(
+      "after",
+      "\n--threads is the number of threads to measure with (default 1). --seed and --out have no meaning here.",
+    )
     .action(async (path: string, options: Options) => {
       const { file, bytesOnDisk } = readModelFile(terminal, path);
       const engine = await createEngine({ threads: options.threads ?? 1 });
       try {
         const weights = layersOfFile(file);
         const paths = weights.map((layer) => layer.path);
-        const timed = new Map(timeLayers(engine, file.program, file.params, options.batch, terminal.now).map((timing) => [timing.path, timing]));
+        const timed = new Map(
+          timeLayers(engine, file.program, file.params, options.batch, terminal.now).map((timing) => [timing.path, timing]),
+        );
         const foreseen = new Map(forecast(engine, file, paths, options.batch, terminal.now).map((item) => [item.path, item]));
         const layers = weights.map(({ path: name, shape, params, nonZeros, uses }) => {
           const timing = timed.get(name);
@@ -72,7 +77,11 @@ export const register: Register = (command, terminal) => {
             layer.forecast.length === 0 ? "-" : layer.breakEven === null ? "never" : percent(layer.breakEven, 0),
           ]);
           const head = `${file.metadata["model"] ?? path}: ${whole(document.params)} parameters, ${whole(document.nonZeros)} non-zero (sparsity of weights ${percent(document.sparsity)}), ${bytes(bytesOnDisk)} on disk, ${amount(document.theoreticalFlops)} theoretical FLOPs`;
-          const table = columnsText(["layer", "shape", "non-zeros", "sparsity", "FLOPs", "dense, ms", "sparse, ms", "taken", "pays above"], rows, terminal.columns);
+          const table = columnsText(
+            ["layer", "shape", "non-zeros", "sparsity", "FLOPs", "dense, ms", "sparse, ms", "taken", "pays above"],
+            rows,
+            terminal.columns,
+          );
           return `${head}\n\n${table}\n\nMeasured at batch ${options.batch}, ${engine.threads} thread${engine.threads === 1 ? "" : "s"}; a layer's times are of its operation alone. "pays above": the sparsity from which\ncompressed weights are faster than dense ones on this machine, fitted to random masks.`;
         });
       } finally {

@@ -1,8 +1,9 @@
 /** `sparseland methods [name]`: the catalogue, with method cards and options. */
+
+import { columnsText } from "../../papers/harness/index.js";
 import { InputError } from "../../src/core/index.js";
 import { type MethodEntry, methods, type OptionSpec } from "../../src/methods/index.js";
-import { columnsText } from "../../papers/harness/index.js";
-import { printResult } from "../program.js";
+import { printResult } from "../print.js";
 import { nearest } from "../recipe/nearest.js";
 import type { CommonOptions, Register } from "../registry.js";
 
@@ -14,7 +15,8 @@ function rangeOf({ type, minimum, maximum, belowMaximum, choices }: OptionSpec):
   return `${type} in [${minimum ?? "-inf"}, ${maximum}${belowMaximum ? ")" : "]"}`;
 }
 
-const defaultOf = ({ default: value, optional }: OptionSpec) => (value === undefined ? (optional ? "-" : "required") : typeof value === "string" ? value : JSON.stringify(value));
+const defaultOf = ({ default: value, optional }: OptionSpec) =>
+  value === undefined ? (optional ? "-" : "required") : typeof value === "string" ? value : JSON.stringify(value);
 
 function cardText({ card, options }: MethodEntry, width: number): string {
   const { name, title, paper, axes, excluded, optimiserState } = card;
@@ -47,13 +49,24 @@ export const register: Register = (command, terminal) => {
       if (name !== undefined) {
         const method = Object.hasOwn(methods, name) ? methods[name] : undefined;
         const near = nearest(name, Object.keys(methods));
-        if (!method) throw new InputError(`no method ${JSON.stringify(name)}${near ? `; did you mean ${near}?` : "."} There are: ${Object.keys(methods).join(", ")}`);
-        printResult(terminal, options, { name, card: method.card, options: method.options }, () => cardText(method, terminal.columns));
+        if (!method)
+          throw new InputError(
+            `no method ${JSON.stringify(name)}${near ? `; did you mean ${near}?` : "."} There are: ${Object.keys(methods).join(", ")}`,
+          );
+        printResult(terminal, options, { name, card: method.card, options: method.options }, () =>
+          cardText(method, terminal.columns),
+        );
         return;
       }
       const document = { methods: Object.entries(methods).map(([name, { card, options }]) => ({ name, card, options })) };
       printResult(terminal, options, document, () => {
-        const rows = Object.entries(methods).map(([name, { card }]) => [card.title, name, card.axes.path, card.axes.decided, card.paper?.id ?? "-"]);
+        const rows = Object.entries(methods).map(([name, { card }]) => [
+          card.title,
+          name,
+          card.axes.path,
+          card.axes.decided,
+          card.paper?.id ?? "-",
+        ]);
         return `${columnsText(["what it does", "name", "training path", "mask decided", "paper"], rows, terminal.columns)}\n\nsparseland methods <name> shows a method's card and options.`;
       });
     });

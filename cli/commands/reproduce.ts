@@ -8,8 +8,8 @@ import {
   type Paper,
   type PaperResult,
   paperFile,
-  papersFolder,
   paperSlugs,
+  papersFolder,
   processPool,
   reproduce,
   resultsMarkdown,
@@ -19,7 +19,7 @@ import {
 import { writeWhole } from "../../src/core/files.node.js";
 import { InputError } from "../../src/core/index.js";
 import { dataFolder } from "../data-folder.js";
-import { printResult } from "../program.js";
+import { printResult } from "../print.js";
 import { type Bar, createProgress } from "../progress.js";
 import type { CommonOptions, Register } from "../registry.js";
 import { figureFile } from "../report/plots.js";
@@ -115,7 +115,11 @@ export function registerFor(papers: string): Register {
       .argument("[papers...]", "slugs of papers")
       .addOption(new Option("--all", "every paper; also writes papers/RESULTS.md"))
       .addOption(new Option("--seeds <n>", "number of seeds (default: the paper's own)").argParser(positive))
-      .addOption(new Option("--scale <scale>", "small: minutes on 2 cores; full: the paper's own setting").choices(["small", "full"]).default("small"))
+      .addOption(
+        new Option("--scale <scale>", "small: minutes on 2 cores; full: the paper's own setting")
+          .choices(["small", "full"])
+          .default("small"),
+      )
       .addOption(new Option("--jobs <n>", "jobs side by side (default: 2, or 1 where threads take both cores)").argParser(positive))
       .addOption(new Option("--cache <folder>", "where finished measurements are kept (default: .cache/reproduce)"))
       .addHelpText(
@@ -127,7 +131,8 @@ export function registerFor(papers: string): Register {
       .action(async (slugs: string[], options: Options) => {
         const chosen = options.all ? paperSlugs(papers) : slugs;
         if (options.all && slugs.length > 0) throw new InputError("reproduce: name papers, or say --all, not both");
-        if (chosen.length === 0) throw new InputError(`reproduce: name a paper, or say --all; there are: ${paperSlugs(papers).join(", ") || "none"}`);
+        if (chosen.length === 0)
+          throw new InputError(`reproduce: name a paper, or say --all; there are: ${paperSlugs(papers).join(", ") || "none"}`);
         const out = resolve(terminal.folder, options.out ?? "papers/results");
         const loaded: Paper[] = [];
         for (const slug of chosen) loaded.push(await loadPaper(slug, papers));
@@ -141,9 +146,15 @@ export function registerFor(papers: string): Register {
           writeWhole(page, resultsMarkdown(earlierResults(out)));
           terminal.err(`wrote ${page}\n`);
         }
-        if (options.json) printResult(terminal, options, results.length === 1 && !options.all ? results[0] : { papers: results }, () => "");
-        const failed = results.flatMap(({ slug, claims }) => claims.filter(({ verdict }) => verdict === "not reproduced").map(({ says }) => `${slug}: ${says}`));
-        if (failed.length > 0) throw new CheckFailed(`${failed.length} claim${failed.length === 1 ? "" : "s"} not reproduced:\n  ${failed.join("\n  ")}`);
+        if (options.json)
+          printResult(terminal, options, results.length === 1 && !options.all ? results[0] : { papers: results }, () => "");
+        const failed = results.flatMap(({ slug, claims }) =>
+          claims.filter(({ verdict }) => verdict === "not reproduced").map(({ says }) => `${slug}: ${says}`),
+        );
+        if (failed.length > 0)
+          throw new CheckFailed(
+            `${failed.length} claim${failed.length === 1 ? "" : "s"} not reproduced:\n  ${failed.join("\n  ")}`,
+          );
       });
   };
 }

@@ -5,10 +5,10 @@ import { join, resolve } from "node:path";
 import { Option } from "commander";
 import { columnsText } from "../../papers/harness/index.js";
 import { InputError } from "../../src/core/index.js";
-import { printResult } from "../program.js";
+import { printResult } from "../print.js";
 import { type Bar, createProgress } from "../progress.js";
-import { mostBytes } from "../recipe/yaml.js";
 import { quickened, readRecipe } from "../recipe/recipe.js";
+import { mostBytes } from "../recipe/yaml.js";
 import type { CommonOptions, Register } from "../registry.js";
 import { bytes, milliseconds, percent, times, whole } from "../report/html.js";
 import type { RunResults } from "../run/results.js";
@@ -35,9 +35,11 @@ function progressOf(terminal: Terminal, epochs: number) {
   const progress = createProgress(terminal);
   let bar: Bar | undefined;
   let heading = false;
-  const row = (cells: readonly string[]) => progress.log(`  ${cells.map((cell, i) => (i === 0 ? cell.padEnd(24) : cell.padStart(12))).join("")}`);
+  const row = (cells: readonly string[]) =>
+    progress.log(`  ${cells.map((cell, i) => (i === 0 ? cell.padEnd(24) : cell.padStart(12))).join("")}`);
   const onProgress = (event: RunProgress) => {
-    if (event.kind === "data") progress.log(`data: ${whole(event.train)} training and ${whole(event.test)} test examples from ${event.source}`);
+    if (event.kind === "data")
+      progress.log(`data: ${whole(event.train)} training and ${whole(event.test)} test examples from ${event.source}`);
     else if (event.kind === "resumed") progress.log(`going on: ${event.finished} of ${event.of} networks are trained`);
     else if (event.kind === "entry") {
       if (!heading) row(["network", "accuracy", "sparsity", "non-zeros", "on disk", "training, s"]);
@@ -46,12 +48,27 @@ function progressOf(terminal: Terminal, epochs: number) {
       if (event.resumedAt) progress.log(`  ${event.entry.name}: going on from its last epoch`);
     } else if (event.kind === "event") {
       const { event: inner } = event;
-      if (inner.kind === "step") bar?.update((1000 * inner.step) / inner.steps, `epoch ${inner.epoch + 1}/${epochs}, loss ${inner.loss.toFixed(3)}, sparsity ${percent(inner.sparsity, 1)}`);
-      else bar?.update((1000 * inner.point.epoch) / epochs, `epoch ${inner.point.epoch}/${epochs}, test accuracy ${percent(inner.point.testAccuracy)}`);
+      if (inner.kind === "step")
+        bar?.update(
+          (1000 * inner.step) / inner.steps,
+          `epoch ${inner.epoch + 1}/${epochs}, loss ${inner.loss.toFixed(3)}, sparsity ${percent(inner.sparsity, 1)}`,
+        );
+      else
+        bar?.update(
+          (1000 * inner.point.epoch) / epochs,
+          `epoch ${inner.point.epoch}/${epochs}, test accuracy ${percent(inner.point.testAccuracy)}`,
+        );
     } else if (event.kind === "trained") {
       bar?.stop();
       const { name, testAccuracy, realisedSparsity, nonZeros, bytesOnDisk, trainSeconds } = event.result;
-      row([name, percent(testAccuracy), percent(realisedSparsity, 1), whole(nonZeros), bytes(bytesOnDisk), trainSeconds.toFixed(1)]);
+      row([
+        name,
+        percent(testAccuracy),
+        percent(realisedSparsity, 1),
+        whole(nonZeros),
+        bytes(bytesOnDisk),
+        trainSeconds.toFixed(1),
+      ]);
     } else {
       if (event.done === 0) {
         progress.log("timing every network against the dense one");
@@ -75,7 +92,11 @@ export function resultsText({ entries, machine }: RunResults, width: number): st
     milliseconds(entry.msBatch64),
     times(entry.speedupBatch64),
   ]);
-  const table = columnsText(["network", "accuracy", "non-zeros", "on disk", "batch 1, ms", "speed-up", "batch 64, ms", "speed-up"], rows, width);
+  const table = columnsText(
+    ["network", "accuracy", "non-zeros", "on disk", "batch 1, ms", "speed-up", "batch 64, ms", "speed-up"],
+    rows,
+    width,
+  );
   return `${table}\n\nMeasured on ${machine.cpu}, one thread; speed-up is the dense network's time over this one's, timed in turns.`;
 }
 
@@ -85,7 +106,10 @@ export const register: Register = (command, terminal) => {
     .argument("<recipe>", "a recipe file, such as recipes/quickstart.yaml")
     .addOption(new Option("--quick", "the recipe's smaller setting"))
     .addOption(new Option("--force", "start over when the folder holds a run of another recipe"))
-    .addHelpText("after", "\n--out is the run folder (default: runs/<recipe name>), --seed replaces the recipe's seed.\nStopped in between, the same command goes on and ends with the same numbers.")
+    .addHelpText(
+      "after",
+      "\n--out is the run folder (default: runs/<recipe name>), --seed replaces the recipe's seed.\nStopped in between, the same command goes on and ends with the same numbers.",
+    )
     .action(async (path: string, options: Options) => {
       const written = recipeFrom(terminal, path);
       const sized = options.quick ? quickened(written) : { ...written, quick: undefined };
@@ -108,7 +132,12 @@ export const register: Register = (command, terminal) => {
       } finally {
         progress.stop();
       }
-      printResult(terminal, options, results, () => `\n${resultsText(results, terminal.columns)}\n\nReport: ${join(folder, "report.html")}`);
+      printResult(
+        terminal,
+        options,
+        results,
+        () => `\n${resultsText(results, terminal.columns)}\n\nReport: ${join(folder, "report.html")}`,
+      );
       const differing = results.entries.filter(({ reloadedEqual }) => !reloadedEqual).map(({ name }) => name);
       if (differing.length > 0) throw new CheckFailed(`after reloading from disk the predictions differ: ${differing.join(", ")}`);
     });

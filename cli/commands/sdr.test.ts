@@ -28,7 +28,21 @@ describe("sparseland sdr", () => {
   });
 
   it("writes figures and numbers, and simulates by seed", async () => {
-    const args = ["--cells", "100", "--active", "20", "--synapses", "10", "--threshold", "4", "--trials", "2000", "--json", "--seed", "5"];
+    const args = [
+      "--cells",
+      "100",
+      "--active",
+      "20",
+      "--synapses",
+      "10",
+      "--threshold",
+      "4",
+      "--trials",
+      "2000",
+      "--json",
+      "--seed",
+      "5",
+    ];
     const { code, out } = await run(...args, "--out", "figures");
     expect(code).toBe(exitOk);
     const document = JSON.parse(out);
@@ -62,7 +76,13 @@ describe("sparseland sdr", () => {
   });
 
   it("writes powers of ten that doubles cannot hold", () => {
-    expect([power(-400), power(Math.log10(0.25)), power(Number.NEGATIVE_INFINITY), power(-9.00001), power(84.375)]).toEqual(["1.00e-400", "0.25", "0", "1.00e-9", "2.37e84"]);
+    expect([power(-400), power(Math.log10(0.25)), power(Number.NEGATIVE_INFINITY), power(-9.00001), power(84.375)]).toEqual([
+      "1.00e-400",
+      "0.25",
+      "0",
+      "1.00e-9",
+      "2.37e84",
+    ]);
   });
 
   it("draws the ends of a figure where they belong", () => {

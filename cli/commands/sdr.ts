@@ -2,9 +2,10 @@
 import { join, resolve } from "node:path";
 import { Option } from "commander";
 import { columnsText } from "../../papers/harness/index.js";
-import { createRng, InputError, requireInteger } from "../../src/core/index.js";
 import { writeWhole } from "../../src/core/files.node.js";
+import { createRng, InputError, requireInteger } from "../../src/core/index.js";
 import {
+  falseMiss,
   logFalseMatch,
   type SdrFigure,
   type SdrSetting,
@@ -12,9 +13,8 @@ import {
   sdrSummary,
   simulateFalseMatch,
   simulateFalseMiss,
-  falseMiss,
 } from "../../src/memory/index.js";
-import { printResult } from "../program.js";
+import { printResult } from "../print.js";
 import { createProgress } from "../progress.js";
 import type { CommonOptions, Register } from "../registry.js";
 import { figureFile } from "../report/plots.js";
@@ -31,7 +31,8 @@ interface Options extends CommonOptions {
 }
 
 function whole(name: string, text: string, least: number, most: number): number {
-  if (!/^\d+$/.test(text.trim())) throw new InputError(`--${name}: expected an integer in [${least}, ${most}], got ${JSON.stringify(text)}`);
+  if (!/^\d+$/.test(text.trim()))
+    throw new InputError(`--${name}: expected an integer in [${least}, ${most}], got ${JSON.stringify(text)}`);
   return requireInteger(`--${name}`, Number(text), least, most);
 }
 
@@ -64,7 +65,9 @@ export function textPlot(figure: SdrFigure, width: number): string {
     }
   });
   const label = (row: number) => (row === 0 ? y1 : row === high - 1 ? y0 : (y0 + y1) / 2).toFixed(1).padStart(9);
-  const rows = grid.map((line, row) => `${row === 0 || row === high - 1 || row === high >> 1 ? label(row) : " ".repeat(9)} |${line.join("")}`);
+  const rows = grid.map(
+    (line, row) => `${row === 0 || row === high - 1 || row === high >> 1 ? label(row) : " ".repeat(9)} |${line.join("")}`,
+  );
   const end = (value: number) => Number((figure.x.scale === "log" ? 10 ** value : value).toPrecision(4)).toString();
   const foot = end(x0) + end(x1).padStart(Math.max(1, wide - end(x0).length));
   const key = figure.series.map(({ name }, i) => `${String.fromCharCode(97 + i)}  ${name}`);
@@ -132,11 +135,17 @@ export const register: Register = (command, terminal) => {
           [`union of ${patterns}: false match`, power(summary.log10UnionFalseMatch)],
           [`union of ${patterns}: share of the mask that is on`, summary.unionDensity.toFixed(4)],
           [`union of ${patterns}: random pattern inside the mask`, power(summary.log10UnionMembership)],
-          ["best threshold (least false match + miss)", `${summary.optimal.threshold} (${power(Math.log10(summary.optimal.total))})`],
+          [
+            "best threshold (least false match + miss)",
+            `${summary.optimal.threshold} (${power(Math.log10(summary.optimal.total))})`,
+          ],
         ];
         if (simulated) {
           const show = (name: string, { rate, low, high }: { rate: number; low: number; high: number }, formula: number) =>
-            rows.push([`simulated ${name}, ${trials} trials`, `${rate} (99 %: ${low.toPrecision(3)} to ${high.toPrecision(3)}; formula ${formula.toPrecision(4)})`]);
+            rows.push([
+              `simulated ${name}, ${trials} trials`,
+              `${rate} (99 %: ${low.toPrecision(3)} to ${high.toPrecision(3)}; formula ${formula.toPrecision(4)})`,
+            ]);
           show("false match", simulated.falseMatch, Math.exp(logFalseMatch(setting)));
           show("miss", simulated.falseMiss, falseMiss({ ...setting, silenced }));
         }

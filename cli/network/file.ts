@@ -62,7 +62,13 @@ export function layersOfFile({ program: { one }, params }: ModelFile): FileLayer
       if (path !== undefined) uses.set(path, (uses.get(path) ?? 0) + count);
     }
   }
-  return [...uses].map(([path, count]) => ({ path, shape: params[path]!.value.shape, ...countsOf(params[path]!), uses: count, compressed: params[path]!.kind === "sparse" }));
+  return [...uses].map(([path, count]) => ({
+    path,
+    shape: params[path]!.value.shape,
+    ...countsOf(params[path]!),
+    uses: count,
+    compressed: params[path]!.kind === "sparse",
+  }));
 }
 
 /** All parameters of a model file but its statistics. */
@@ -88,6 +94,7 @@ export function totalsOf({ params, metadata }: ModelFile): { readonly params: nu
 /** The one input of a model. @throws InputError when it has several */
 export function inputOf({ program: { one } }: ModelFile): { readonly name: string; readonly size: number } {
   const [name, ...others] = Object.keys(one.inputs);
-  if (name === undefined || others.length > 0) throw new InputError(`expected a model of one input, this has ${Object.keys(one.inputs).length}`);
+  if (name === undefined || others.length > 0)
+    throw new InputError(`expected a model of one input, this has ${Object.keys(one.inputs).length}`);
   return { name, size: sizeOf(one.values[one.inputs[name]!]!.shape) };
 }

@@ -40,10 +40,23 @@ export function crossing(points: readonly { readonly sparsity: number; readonly 
 }
 
 /** Forecasts these weights of a model at a batch size. */
-export function forecast(engine: Engine, file: ModelFile, paths: readonly string[], batch: number, now: () => number): LayerForecast[] {
+export function forecast(
+  engine: Engine,
+  file: ModelFile,
+  paths: readonly string[],
+  batch: number,
+  now: () => number,
+): LayerForecast[] {
   const measured = probes.map((sparsity) => {
-    const params = Object.fromEntries(Object.entries(file.params).map(([path, param]) => [path, paths.includes(path) ? thinned(path, param.value.shape, sparsity) : param]));
-    return new Map(timeLayers(engine, file.program, params, batch, now).map((timing): [string, LayerTiming] => [timing.path, timing]));
+    const params = Object.fromEntries(
+      Object.entries(file.params).map(([path, param]) => [
+        path,
+        paths.includes(path) ? thinned(path, param.value.shape, sparsity) : param,
+      ]),
+    );
+    return new Map(
+      timeLayers(engine, file.program, params, batch, now).map((timing): [string, LayerTiming] => [timing.path, timing]),
+    );
   });
   return paths.flatMap((path) => {
     const found = measured.map((layers) => layers.get(path));

@@ -1,7 +1,8 @@
 /** Why a layer runs as it does, in words. */
 import type { LayerTiming } from "../../src/runtime/index.js";
 
-const shown = (ms: number) => (ms < 0.001 ? `${(1e6 * ms).toFixed(0)} ns` : ms < 1 ? `${(1000 * ms).toFixed(1)} us` : `${ms.toFixed(2)} ms`);
+const shown = (ms: number) =>
+  ms < 0.001 ? `${(1e6 * ms).toFixed(0)} ns` : ms < 1 ? `${(1000 * ms).toFixed(1)} us` : `${ms.toFixed(2)} ms`;
 
 /** "measured 7.8 us sparse, 35.0 us dense: sparse is 4.5 times faster". */
 export function timingReason({ denseMs, sparseMs, choice }: LayerTiming): string {

@@ -14,7 +14,12 @@ const share = /^(\d+(?:\.\d+)?)\s*%$/;
  *
  * @param steps steps of the whole training, at least 1
  */
-export function methodOptions(method: string, sparsity: number, options: Readonly<Record<string, Plain>>, steps: number): Record<string, Plain> {
+export function methodOptions(
+  method: string,
+  sparsity: number,
+  options: Readonly<Record<string, Plain>>,
+  steps: number,
+): Record<string, Plain> {
   const schema = methods[method]?.options ?? {};
   const out: Record<string, Plain> = "sparsity" in schema ? { sparsity } : {};
   for (const [key, value] of Object.entries(options)) {
@@ -33,18 +38,28 @@ interface Entry {
 
 /** Adds an issue when the method does not exist, lacks its sparsity, or refuses its options. */
 export function checkMethod({ method, sparsity, density, options }: Entry, path: Path, issues: Issue[]): void {
-  const at = (key: string, message: string, atKey = false) => issues.push({ path: [...path, key], atKey, message: `${dotted([...path, key])}: ${message}` });
+  const at = (key: string, message: string, atKey = false) =>
+    issues.push({ path: [...path, key], atKey, message: `${dotted([...path, key])}: ${message}` });
   const known = [smallDense, ...Object.keys(methods)];
   if (!known.includes(method)) {
     const near = nearest(method, known);
-    at("method", `expected one of ${known.join(", ")}, got ${JSON.stringify(method)}${near ? `; did you mean ${JSON.stringify(near)}?` : ""}`);
+    at(
+      "method",
+      `expected one of ${known.join(", ")}, got ${JSON.stringify(method)}${near ? `; did you mean ${JSON.stringify(near)}?` : ""}`,
+    );
     return;
   }
-  const missing = (key: string, why: string) => issues.push({ path, atKey: false, message: `${dotted([...path, key])}: missing; ${why}` });
+  const missing = (key: string, why: string) =>
+    issues.push({ path, atKey: false, message: `${dotted([...path, key])}: missing; ${why}` });
   if (method === smallDense) {
     if (density === undefined) missing("density", "small-dense needs the share of the dense network's parameters that it may have");
     if (sparsity !== undefined) at("sparsity", "small-dense has no sparsity; say density", true);
-    for (const key of Object.keys(options)) issues.push({ path: [...path, "options", key], atKey: true, message: `${dotted([...path, "options", key])}: small-dense takes no options` });
+    for (const key of Object.keys(options))
+      issues.push({
+        path: [...path, "options", key],
+        atKey: true,
+        message: `${dotted([...path, "options", key])}: small-dense takes no options`,
+      });
     return;
   }
   if (density !== undefined) at("density", "only small-dense has a density; say sparsity", true);
@@ -59,7 +74,11 @@ export function checkMethod({ method, sparsity, density, options }: Entry, path:
       if (!(error instanceof OptionError)) throw error;
       const named = Object.keys(options).find((key) => error.message.startsWith(`${method}.${key}:`));
       const where = named === undefined ? [...path, "options"] : [...path, "options", named];
-      issues.push({ path: where, atKey: named !== undefined && !Object.hasOwn(methods[method]!.options, named), message: `${dotted(where)}: ${error.message}` });
+      issues.push({
+        path: where,
+        atKey: named !== undefined && !Object.hasOwn(methods[method]!.options, named),
+        message: `${dotted(where)}: ${error.message}`,
+      });
       return;
     }
   }

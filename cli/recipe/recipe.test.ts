@@ -77,7 +77,11 @@ describe("a good recipe", () => {
 
 describe("a bad recipe is refused with file, line, column, key, expected and got", () => {
   it.each([
-    ["  epochs: 4", "  epohcs: 4", 'r.yaml:9:3: train.epohcs: unknown key; did you mean "epochs"? (keys here: epochs, batch, optimiser, schedule)'],
+    [
+      "  epochs: 4",
+      "  epohcs: 4",
+      'r.yaml:9:3: train.epohcs: unknown key; did you mean "epochs"? (keys here: epochs, batch, optimiser, schedule)',
+    ],
     ["  epochs: 4", "  epohcs: 4", "train.epochs: missing"],
     ["epochs: 4", "epochs: four", 'r.yaml:9:11: train.epochs: expected an integer in [1, 10000], got "four"'],
     ["epochs: 4", "epochs: 1.5", "r.yaml:9:11: train.epochs: expected an integer in [1, 10000], got 1.5"],
@@ -85,18 +89,26 @@ describe("a bad recipe is refused with file, line, column, key, expected and got
     ["[0.9, 0.95]", ".nan", "r.yaml:16:15: entries[2].sparsity: expected a number in [0, 1), got NaN"],
     ["[0.9, 0.95]", "-0.1", "entries[2].sparsity: expected a number in [0, 1), got -0.1"],
     ["rate: 0.1", "rate: fast", 'r.yaml:11:21: train.schedule.rate: expected a number in [1e-12, 100], got "fast"'],
-    ["schedule: { rate: 0.1 }", "schedule: { rate: 0.1, name: cosin }", 'expected one of constant, cosine, steps, got "cosin"; did you mean "cosine"?'],
+    [
+      "schedule: { rate: 0.1 }",
+      "schedule: { rate: 0.1, name: cosin }",
+      'expected one of constant, cosine, steps, got "cosin"; did you mean "cosine"?',
+    ],
     ["name: test", "name: ../test", "r.yaml:1:7: name: expected a name of letters, digits, . _ -"],
     ["  family: convnet", "  family: convnet\n  options: [1]", "model.options: expected a map of options, got [1]"],
     ["every: 100", "every: 0", "r.yaml:17:23: entries[2].options.every: rigl.every: expected an integer of at least 1, got 0"],
     ["every: 100", "evry: 100", "r.yaml:17:16: entries[2].options.evry: rigl.evry: expected no option of this name"],
     ["every: 100", "every: .inf", "entries[2].options.every: expected a finite number, got Infinity"],
-    ["method: rigl", "method: rgil", 'entries[2].method: expected one of small-dense, dense,'],
+    ["method: rigl", "method: rgil", "entries[2].method: expected one of small-dense, dense,"],
     ["method: rigl", "method: rgil", 'got "rgil"; did you mean "rigl"?'],
     ["sparsity: [0.9, 0.95]", "density: 0.1", "entries[2].density: only small-dense has a density"],
     ["method: dense }", "method: dense, sparsity: 0.9 }", "r.yaml:13:35: entries[0].sparsity: dense takes no sparsity"],
     ["density: 0.1", "sparsity: 0.1", "entries[1].density: missing; small-dense needs"],
-    ["set: fashion-mnist", "set: fashion-mist", 'r.yaml:4:8: data.set: expected one of fashion-mnist, mnist, cifar10, got "fashion-mist"; did you mean "fashion-mnist"?'],
+    [
+      "set: fashion-mnist",
+      "set: fashion-mist",
+      'r.yaml:4:8: data.set: expected one of fashion-mnist, mnist, cifar10, got "fashion-mist"; did you mean "fashion-mnist"?',
+    ],
     ["seed: 3", "seed: 3\nseed: 4", "r.yaml:3:1: Map keys must be unique"],
     ["seed: 3", "seed: [3", "r.yaml:"],
     ["seed: 3", "seed: *nothing", "Unresolved alias"],
@@ -104,18 +116,51 @@ describe("a bad recipe is refused with file, line, column, key, expected and got
     ["quick:\n  data: { train: 100 }", "quick:\n  data: { set: mnist }", "quick.data.set: unknown key"],
   ])("%j -> %j", (from, to, message) => expect(problem(from, to)).toContain(message));
 
-  it("lists every problem, one line each", () => expect(problem("  epochs: 4\n  batch: 128", "  epohcs: 4\n  batch: 0").split("\n")).toHaveLength(3));
-  it.each(["", "null", "[]", "42", "just text", "- a\n- b"])("%j is no recipe", (text) => expect(() => readRecipe(text, "r.yaml")).toThrow(/r\.yaml:1:1: the recipe: expected a map with the keys/));
-  it("of more than a megabyte is not even parsed", () => expect(() => readRecipe("#".repeat(2 ** 20 + 1), "r.yaml")).toThrow("expected at most 1048576 characters"));
+  it("lists every problem, one line each", () =>
+    expect(problem("  epochs: 4\n  batch: 128", "  epohcs: 4\n  batch: 0").split("\n")).toHaveLength(3));
+  it.each(["", "null", "[]", "42", "just text", "- a\n- b"])("%j is no recipe", (text) =>
+    expect(() => readRecipe(text, "r.yaml")).toThrow(/r\.yaml:1:1: the recipe: expected a map with the keys/),
+  );
+  it("of more than a megabyte is not even parsed", () =>
+    expect(() => readRecipe("#".repeat(2 ** 20 + 1), "r.yaml")).toThrow("expected at most 1048576 characters"));
   it("that expands without end is stopped", () => {
-    const bomb = ["a0: &a0 [x, x, x, x, x, x, x, x, x]", ...Array.from({ length: 9 }, (_, i) => `a${i + 1}: &a${i + 1} [${Array(9).fill(`*a${i}`).join(", ")}]`)].join("\n");
+    const bomb = [
+      "a0: &a0 [x, x, x, x, x, x, x, x, x]",
+      ...Array.from({ length: 9 }, (_, i) => `a${i + 1}: &a${i + 1} [${Array(9).fill(`*a${i}`).join(", ")}]`),
+    ].join("\n");
     expect(() => readRecipe(bomb, "r.yaml")).toThrow(/Excessive alias count/);
   });
 });
 
 describe("10,000 mangled recipes", () => {
   it("are read or refused with an InputError, never anything else", () => {
-    const cut = fc.tuple(fc.nat(good.length), fc.nat(12), fc.oneof(fc.string({ maxLength: 12 }), fc.constantFrom("*a", "&a", "<<: *a", "!!binary x", "|", ">", "? ", "- ", "{", "[", "\t", "%YAML 9", "---", "...", ".inf", "1e999", "__proto__: 1", "constructor:")));
+    const cut = fc.tuple(
+      fc.nat(good.length),
+      fc.nat(12),
+      fc.oneof(
+        fc.string({ maxLength: 12 }),
+        fc.constantFrom(
+          "*a",
+          "&a",
+          "<<: *a",
+          "!!binary x",
+          "|",
+          ">",
+          "? ",
+          "- ",
+          "{",
+          "[",
+          "\t",
+          "%YAML 9",
+          "---",
+          "...",
+          ".inf",
+          "1e999",
+          "__proto__: 1",
+          "constructor:",
+        ),
+      ),
+    );
     let refused = 0;
     fc.assert(
       fc.property(fc.array(cut, { minLength: 1, maxLength: 4 }), (cuts) => {

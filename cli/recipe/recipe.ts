@@ -3,7 +3,24 @@ import { InputError } from "../../src/core/index.js";
 import { datasetNames } from "../../src/data/index.node.js";
 import { models } from "../../src/models/index.js";
 import { checkMethod } from "./method.js";
-import { type Checked, flag, type Issue, integer, list, number, object, oneOf, oneOrMore, optional, options, type Plain, refine, type Schema, text, withDefault } from "./schema.js";
+import {
+  type Checked,
+  flag,
+  type Issue,
+  integer,
+  list,
+  number,
+  object,
+  oneOf,
+  oneOrMore,
+  optional,
+  options,
+  type Plain,
+  refine,
+  type Schema,
+  text,
+  withDefault,
+} from "./schema.js";
 import { readYaml } from "./yaml.js";
 
 const data = object({
@@ -44,16 +61,16 @@ const train = object({
 
 const entry = refine(
   object({
-  /** Shown in tables; made from method and sparsity when missing. */
-  name: optional(text("a name of letters, digits, spaces, . _ - %", /^[\w .%-]{1,80}$/)),
-  /** `small-dense`, or a method of `sparseland methods`. */
-  method: text("the name of a method"),
-  /** One entry for each. Missing for dense ones. */
-  sparsity: optional(oneOrMore(number({ min: 0, below: 1 }))),
-  /** For `small-dense`: it has as many parameters as the network of the recipe has non-zeros at this density. */
-  density: optional(oneOrMore(number({ min: 1e-6, max: 1 }))),
-  /** Options of the method, by its own names. A step may be a share of all steps, such as `70%`. */
-  options: withDefault(options, {}),
+    /** Shown in tables; made from method and sparsity when missing. */
+    name: optional(text("a name of letters, digits, spaces, . _ - %", /^[\w .%-]{1,80}$/)),
+    /** `small-dense`, or a method of `sparseland methods`. */
+    method: text("the name of a method"),
+    /** One entry for each. Missing for dense ones. */
+    sparsity: optional(oneOrMore(number({ min: 0, below: 1 }))),
+    /** For `small-dense`: it has as many parameters as the network of the recipe has non-zeros at this density. */
+    density: optional(oneOrMore(number({ min: 1e-6, max: 1 }))),
+    /** Options of the method, by its own names. A step may be a share of all steps, such as `70%`. */
+    options: withDefault(options, {}),
   }),
   checkMethod,
 );
@@ -64,7 +81,9 @@ const measure = object({
 });
 
 /** Overrides of a section: every key is optional. */
-function partial<F extends Readonly<Record<string, Schema<unknown>>>>(fields: F): Schema<Partial<{ [K in keyof F]: Checked<F[K]> }>> {
+function partial<F extends Readonly<Record<string, Schema<unknown>>>>(
+  fields: F,
+): Schema<Partial<{ [K in keyof F]: Checked<F[K]> }>> {
   return object(Object.fromEntries(Object.entries(fields).map(([key, schema]) => [key, optional(schema)]))) as unknown as Schema<
     Partial<{ [K in keyof F]: Checked<F[K]> }>
   >;
@@ -115,7 +134,8 @@ export function checkRecipe(value: unknown): Recipe {
   return recipe;
 }
 
-const defined = <T extends object>(part: T): Partial<T> => Object.fromEntries(Object.entries(part).filter(([, value]) => value !== undefined)) as Partial<T>;
+const defined = <T extends object>(part: T): Partial<T> =>
+  Object.fromEntries(Object.entries(part).filter(([, value]) => value !== undefined)) as Partial<T>;
 
 /** The recipe with its `quick` overrides in place. @throws InputError when it has none */
 export function quickened(recipe: Recipe): Recipe {
@@ -141,14 +161,19 @@ export function plannedEntries(recipe: Recipe): PlannedEntry[] {
         const several = (sparsity?.length ?? 0) > 1 || (density?.length ?? 0) > 1 || name === undefined;
         const suffix = [...(sparsity ? [percent(s)] : []), ...(d !== undefined ? [percent(d)] : [])];
         const title = several ? [name ?? method, ...suffix].join(" ") : name!;
-        const id = title.toLowerCase().replaceAll("%", "").trim().replace(/[^a-z0-9.]+/g, "-");
+        const id = title
+          .toLowerCase()
+          .replaceAll("%", "")
+          .trim()
+          .replace(/[^a-z0-9.]+/g, "-");
         planned.push({ id, name: title, method, sparsity: s, density: d, options });
       }
     }
   }
   const seen = new Map<string, string>();
   for (const { id, name } of planned) {
-    if (seen.has(id)) throw new InputError(`recipe ${recipe.name}: two entries are called ${JSON.stringify(name)}; give one a name of its own`);
+    if (seen.has(id))
+      throw new InputError(`recipe ${recipe.name}: two entries are called ${JSON.stringify(name)}; give one a name of its own`);
     seen.set(id, name);
   }
   return planned;

@@ -27,22 +27,44 @@ export interface Schema<T> {
 export type Checked<S> = S extends Schema<infer T> ? T : never;
 
 /** `entries[2].sparsity`. */
-export const dotted = (path: Path) => path.map((part, i) => (typeof part === "number" ? `[${part}]` : i === 0 ? part : `.${part}`)).join("") || "the recipe";
+export const dotted = (path: Path) =>
+  path.map((part, i) => (typeof part === "number" ? `[${part}]` : i === 0 ? part : `.${part}`)).join("") || "the recipe";
 
 /** Adds "expected ..., got ..." for `path`. */
 export function expected(path: Path, issues: Issue[], what: string, came: unknown, hint = ""): void {
-  issues.push({ path, atKey: false, message: `${dotted(path)}: expected ${what}, got ${came === undefined ? "nothing" : show(came)}${hint}` });
+  issues.push({
+    path,
+    atKey: false,
+    message: `${dotted(path)}: expected ${what}, got ${came === undefined ? "nothing" : show(came)}${hint}`,
+  });
 }
 
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** A number in [min, max]. */
-export function number({ min = -Number.MAX_VALUE, max = Number.MAX_VALUE, below }: { min?: number; max?: number; below?: number } = {}): Schema<number> {
-  const range = below !== undefined ? `[${min}, ${below})` : max === Number.MAX_VALUE ? (min === -max ? "" : `of at least ${min}`) : `[${min}, ${max}]`;
+export function number({
+  min = -Number.MAX_VALUE,
+  max = Number.MAX_VALUE,
+  below,
+}: {
+  min?: number;
+  max?: number;
+  below?: number;
+} = {}): Schema<number> {
+  const range =
+    below !== undefined
+      ? `[${min}, ${below})`
+      : max === Number.MAX_VALUE
+        ? min === -max
+          ? ""
+          : `of at least ${min}`
+        : `[${min}, ${max}]`;
   const what = `a number${range === "" ? "" : ` ${range.startsWith("[") ? "in " : ""}${range}`}`;
   return {
     check(value, path, issues) {
-      if (typeof value !== "number" || !(value >= min && value <= max) || (below !== undefined && value >= below)) expected(path, issues, what, value);
+      if (typeof value !== "number" || !(value >= min && value <= max) || (below !== undefined && value >= below))
+        expected(path, issues, what, value);
       return value as number;
     },
   };
@@ -98,7 +120,8 @@ export function list<T>(item: Schema<T>, least = 0, most = 10_000): Schema<reado
         expected(path, issues, "a list", value);
         return [];
       }
-      if (value.length < least || value.length > most) expected(path, issues, `a list of ${least} to ${most} items`, `${value.length} items`);
+      if (value.length < least || value.length > most)
+        expected(path, issues, `a list of ${least} to ${most} items`, `${value.length} items`);
       return value.slice(0, most).map((entry, i) => item.check(entry, [...path, i], issues));
     },
   };
@@ -107,7 +130,9 @@ export function list<T>(item: Schema<T>, least = 0, most = 10_000): Schema<reado
 /** One value or a list of them; always a list afterwards. */
 export function oneOrMore<T>(item: Schema<T>): Schema<readonly T[]> {
   const many = list(item, 1);
-  return { check: (value, path, issues) => (Array.isArray(value) ? many.check(value, path, issues) : [item.check(value, path, issues)]) };
+  return {
+    check: (value, path, issues) => (Array.isArray(value) ? many.check(value, path, issues) : [item.check(value, path, issues)]),
+  };
 }
 
 /** What options are made of. */
@@ -127,10 +152,11 @@ export const options: Schema<Readonly<Record<string, Plain>>> = {
 
 function plain(value: unknown, path: Path, issues: Issue[], depth: number): void {
   if (depth > 8) expected(path, issues, "options nested at most 8 deep", "deeper ones");
-  else if (Array.isArray(value)) value.forEach((item, i) => plain(item, [...path, i], issues, depth + 1));
+  else if (Array.isArray(value)) for (const [i, item] of value.entries()) plain(item, [...path, i], issues, depth + 1);
   else if (isRecord(value)) for (const [key, item] of Object.entries(value)) plain(item, [...path, key], issues, depth + 1);
   else if (typeof value === "number" && !Number.isFinite(value)) expected(path, issues, "a finite number", value);
-  else if (value !== null && !["string", "number", "boolean"].includes(typeof value)) expected(path, issues, "a number, text, true, false, a list or a map", value);
+  else if (value !== null && !["string", "number", "boolean"].includes(typeof value))
+    expected(path, issues, "a number, text, true, false, a list or a map", value);
 }
 
 /** The same schema with a further check, made only when the value is sound so far. */
@@ -156,7 +182,9 @@ export const optional = <T>(schema: Schema<T>): Schema<T | undefined> => ({
 });
 
 /** A map with exactly these keys. */
-export function object<F extends Readonly<Record<string, Schema<unknown>>>>(fields: F): Schema<{ readonly [K in keyof F]: Checked<F[K]> }> {
+export function object<F extends Readonly<Record<string, Schema<unknown>>>>(
+  fields: F,
+): Schema<{ readonly [K in keyof F]: Checked<F[K]> }> {
   type Result = { readonly [K in keyof F]: Checked<F[K]> };
   const keys = Object.keys(fields);
   return {
@@ -169,7 +197,11 @@ export function object<F extends Readonly<Record<string, Schema<unknown>>>>(fiel
         if (Object.hasOwn(fields, key)) continue;
         const near = nearest(key, keys);
         const hint = near ? `; did you mean ${JSON.stringify(near)}?` : "";
-        issues.push({ path: [...path, key], atKey: true, message: `${dotted([...path, key])}: unknown key${hint} (keys here: ${keys.join(", ")})` });
+        issues.push({
+          path: [...path, key],
+          atKey: true,
+          message: `${dotted([...path, key])}: unknown key${hint} (keys here: ${keys.join(", ")})`,
+        });
       }
       const out: Record<string, unknown> = {};
       for (const [key, schema] of Object.entries(fields)) {

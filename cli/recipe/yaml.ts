@@ -54,7 +54,9 @@ export function readYaml<T>(source: string, file: string, schema: Schema<T>): T 
   const issues: Issue[] = [];
   const checked = schema.check(value, [], issues);
   if (issues.length === 0) return checked;
-  const lines = issues.slice(0, 20).map(({ path, atKey, message }) => `${at(offsetOf(document.contents, path, atKey))}: ${message}`);
+  const lines = issues
+    .slice(0, 20)
+    .map(({ path, atKey, message }) => `${at(offsetOf(document.contents, path, atKey))}: ${message}`);
   if (issues.length > lines.length) lines.push(`${file}: and ${issues.length - lines.length} more problems`);
   throw new InputError(lines.join("\n"));
 }

@@ -1,7 +1,7 @@
 /** Text -> HTML, escaped; numbers as people read them. */
 
 /** Escapes text for HTML content and attributes. */
-export const escape = (text: string): string =>
+export const escapeHtml = (text: string): string =>
   text.replace(/[&<>"']/g, (letter) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" })[letter]!);
 
 /** Markup that needs no escaping any more. */
@@ -12,7 +12,13 @@ export class Markup {
 type Part = string | number | Markup | undefined | readonly Part[];
 
 const render = (part: Part): string =>
-  part === undefined ? "" : part instanceof Markup ? part.text : Array.isArray(part) ? part.map(render).join("") : escape(String(part));
+  part === undefined
+    ? ""
+    : part instanceof Markup
+      ? part.text
+      : Array.isArray(part)
+        ? part.map(render).join("")
+        : escapeHtml(String(part));
 
 /** Template that escapes whatever is not already `Markup`. */
 export const html = (strings: TemplateStringsArray, ...parts: Part[]): Markup =>
@@ -55,4 +61,5 @@ export const milliseconds = (value: number): string => (value >= 100 ? value.toF
 export const times = (ratio: number): string => `${ratio >= 10 ? ratio.toFixed(1) : ratio.toFixed(2)}×`;
 
 /** Difference in percentage points, signed. */
-export const points = (difference: number): string => `${difference > 0 ? "+" : difference < 0 ? "−" : "±"}${Math.abs(100 * difference).toFixed(2)}`;
+export const points = (difference: number): string =>
+  `${difference > 0 ? "+" : difference < 0 ? "−" : "±"}${Math.abs(100 * difference).toFixed(2)}`;

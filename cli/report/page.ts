@@ -21,7 +21,12 @@ interface Row {
 function rowsOf(runs: readonly NamedRun[]): Row[] {
   return runs.flatMap((run) => {
     const dense = run.results.entries.find(({ method }) => method === "dense");
-    return run.results.entries.map((entry) => ({ entry, dense, run, label: runs.length > 1 ? `${run.name}: ${entry.name}` : entry.name }));
+    return run.results.entries.map((entry) => ({
+      entry,
+      dense,
+      run,
+      label: runs.length > 1 ? `${run.name}: ${entry.name}` : entry.name,
+    }));
   });
 }
 
@@ -45,7 +50,8 @@ function tiles(rows: readonly Row[]): Markup {
 
 const threadsOf = (rows: readonly Row[]) => Math.max(...rows.map(({ run }) => run.results.machine.threads));
 
-const speed = (ratio: number, { entry, dense }: Row) => html`<td class="${dense === entry ? "" : ratio > 1.005 ? "good" : ratio < 0.995 ? "bad" : ""}">${times(ratio)}</td>`;
+const speed = (ratio: number, { entry, dense }: Row) =>
+  html`<td class="${dense === entry ? "" : ratio > 1.005 ? "good" : ratio < 0.995 ? "bad" : ""}">${times(ratio)}</td>`;
 
 function table(rows: readonly Row[]): Markup {
   const line = (row: Row) => {
@@ -130,7 +136,10 @@ function curves(rows: readonly Row[]): Markup[] {
           title,
           x: { label: "epoch" },
           y: { label },
-          series: rows.map(({ entry, label: name }) => ({ name, points: entry.curve.map((point) => ({ x: point.epoch, y: y(point) })) })),
+          series: rows.map(({ entry, label: name }) => ({
+            name,
+            points: entry.curve.map((point) => ({ x: point.epoch, y: y(point) })),
+          })),
         },
         pagePalette,
         { looks, integers: true },
@@ -140,31 +149,71 @@ function curves(rows: readonly Row[]): Markup[] {
   return [
     chart("Test accuracy while training", "test accuracy, %", "After each epoch.", (point) => 100 * point.testAccuracy),
     chart("Training loss", "loss", "Mean over the epoch.", (point) => point.trainLoss),
-    chart("Sparsity while training", "sparsity, %", "Zeros among prunable weights at the end of each epoch.", (point) => 100 * point.sparsity),
+    chart(
+      "Sparsity while training",
+      "sparsity, %",
+      "Zeros among prunable weights at the end of each epoch.",
+      (point) => 100 * point.sparsity,
+    ),
   ];
 }
 
 function layersGrid(rows: readonly Row[]): Markup {
   const sparse = rows.filter(isSparse);
-  const cells = sparse.flatMap(({ entry, label }) => entry.layers.map(({ name, sparsity }) => ({ row: name, column: label, share: sparsity })));
+  const cells = sparse.flatMap(({ entry, label }) =>
+    entry.layers.map(({ name, sparsity }) => ({ row: name, column: label, share: sparsity })),
+  );
   if (cells.length === 0) return html``;
-  return figure("Sparsity of each layer, %", "Zeros among the weights of the layer. Layers that are not pruned stand at 0.", shareGrid(cells));
+  return figure(
+    "Sparsity of each layer, %",
+    "Zeros among the weights of the layer. Layers that are not pruned stand at 0.",
+    shareGrid(cells),
+  );
 }
 
 function bars(rows: readonly Row[]): Markup[] {
-  const chart = (title: string, x: string, caption: string, value: (entry: EntryResult) => number, label: (value: number) => string) =>
+  const chart = (
+    title: string,
+    x: string,
+    caption: string,
+    value: (entry: EntryResult) => number,
+    label: (value: number) => string,
+  ) =>
     figure(
       title,
       caption,
       barChart(
-        rows.map((row) => ({ name: row.label, value: value(row.entry), label: label(value(row.entry)), group: isSparse(row) ? 0 : 6 })),
+        rows.map((row) => ({
+          name: row.label,
+          value: value(row.entry),
+          label: label(value(row.entry)),
+          group: isSparse(row) ? 0 : 6,
+        })),
         { x, palette: pagePalette },
       ),
     );
   return [
-    chart("Time per image, batch 1", "milliseconds, one thread", "Grey: networks without sparsity.", ({ msBatch1 }) => msBatch1, (value) => `${milliseconds(value)} ms`),
-    chart("Time for 64 images", "milliseconds, one thread", "Grey: networks without sparsity.", ({ msBatch64 }) => msBatch64, (value) => `${milliseconds(value)} ms`),
-    chart("Bytes on disk", "kilobytes", "The saved model, indices included.", ({ bytesOnDisk }) => bytesOnDisk / 1000, (value) => bytes(Math.round(1000 * value))),
+    chart(
+      "Time per image, batch 1",
+      "milliseconds, one thread",
+      "Grey: networks without sparsity.",
+      ({ msBatch1 }) => msBatch1,
+      (value) => `${milliseconds(value)} ms`,
+    ),
+    chart(
+      "Time for 64 images",
+      "milliseconds, one thread",
+      "Grey: networks without sparsity.",
+      ({ msBatch64 }) => msBatch64,
+      (value) => `${milliseconds(value)} ms`,
+    ),
+    chart(
+      "Bytes on disk",
+      "kilobytes",
+      "The saved model, indices included.",
+      ({ bytesOnDisk }) => bytesOnDisk / 1000,
+      (value) => bytes(Math.round(1000 * value)),
+    ),
   ];
 }
 
@@ -173,7 +222,9 @@ function layerTables(rows: readonly Row[]): Markup[] {
     ({ entry, label }) => html`<details><summary>${label}</summary><div class="scroll"><table>
 <thead><tr><th scope="col">layer</th><th scope="col">shape</th><th scope="col">weights</th><th scope="col">non-zero</th><th scope="col">sparsity</th><th scope="col">ms</th><th scope="col">dense ms</th><th scope="col" class="text">kernel</th><th scope="col" class="text">why</th></tr></thead>
 <tbody>${entry.layers.map(
-      (layer) => html`<tr><th scope="row">${layer.name}</th><td>${layer.shape.join(" × ")}</td><td>${whole(layer.params)}</td><td>${whole(layer.nonZeros)}</td><td>${percent(layer.sparsity)}</td>
+      (
+        layer,
+      ) => html`<tr><th scope="row">${layer.name}</th><td>${layer.shape.join(" × ")}</td><td>${whole(layer.params)}</td><td>${whole(layer.nonZeros)}</td><td>${percent(layer.sparsity)}</td>
 <td>${layer.ms === undefined ? "" : milliseconds(layer.ms)}</td><td>${layer.denseMs === undefined ? "" : milliseconds(layer.denseMs)}</td><td class="text">${layer.kernel ?? ""}</td><td class="text">${layer.reason ?? ""}</td></tr>`,
     )}</tbody></table></div></details>`,
   );
@@ -184,14 +235,20 @@ const words = (key: string) => key.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCa
 
 function readable(value: unknown): Markup {
   if (value === null || value === undefined) return html`none`;
-  if (Array.isArray(value)) return value.every((item) => typeof item !== "object") ? html`${value.join(", ")}` : html`${value.map((item) => html`<div>${readable(item)}</div>`)}`;
-  if (typeof value === "object") return html`<dl>${Object.entries(value).map(([key, item]) => html`<dt>${words(key)}</dt><dd>${readable(item)}</dd>`)}</dl>`;
+  if (Array.isArray(value))
+    return value.every((item) => typeof item !== "object")
+      ? html`${value.join(", ")}`
+      : html`${value.map((item) => html`<div>${readable(item)}</div>`)}`;
+  if (typeof value === "object")
+    return html`<dl>${Object.entries(value).map(([key, item]) => html`<dt>${words(key)}</dt><dd>${readable(item)}</dd>`)}</dl>`;
   if (typeof value === "number") return html`${Number.isInteger(value) ? whole(value) : Number(value.toPrecision(5))}`;
   return html`${String(value)}`;
 }
 
 function cards(rows: readonly Row[]): Markup[] {
-  return rows.filter(({ entry }) => entry.card !== null && entry.card !== undefined).map(({ entry, label }) => html`<details><summary>${label}</summary>${readable(entry.card)}</details>`);
+  return rows
+    .filter(({ entry }) => entry.card !== null && entry.card !== undefined)
+    .map(({ entry, label }) => html`<details><summary>${label}</summary>${readable(entry.card)}</details>`);
 }
 
 /**

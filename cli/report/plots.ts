@@ -2,7 +2,7 @@
 import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom";
 import type { Figure } from "../../papers/harness/index.js";
-import { escape } from "./html.js";
+import { escapeHtml } from "./html.js";
 
 /** Colours of series: names of CSS variables for a page, literal ones for a file of its own. */
 export type Palette = readonly string[];
@@ -50,7 +50,11 @@ export interface LineOptions {
 }
 
 /** Lines with dots, intervals as whiskers, one symbol and colour per series. */
-export function lineChart(figure: Figure, palette: Palette, { rules = [], looks = [], integers = false }: LineOptions = {}): string {
+export function lineChart(
+  figure: Figure,
+  palette: Palette,
+  { rules = [], looks = [], integers = false }: LineOptions = {},
+): string {
   const marks: Plot.Markish[] = [];
   for (const { y, label } of rules) {
     marks.push(Plot.ruleY([y], { stroke: "currentColor", strokeDasharray: "5 4", strokeOpacity: 0.7 }));
@@ -59,20 +63,32 @@ export function lineChart(figure: Figure, palette: Palette, { rules = [], looks 
   figure.series.forEach(({ name, points }, i) => {
     const { colour, symbol, dash } = lookOf(looks[i] ?? { colour: i, dash: 0 }, palette);
     const whiskers = points.filter(({ low, high }) => low !== undefined && high !== undefined && high > low);
-    const title = (point: { x: number; y: number }) => `${name}: ${Number(point.x.toPrecision(5))}, ${Number(point.y.toPrecision(5))}`;
+    const title = (point: { x: number; y: number }) =>
+      `${name}: ${Number(point.x.toPrecision(5))}, ${Number(point.y.toPrecision(5))}`;
     marks.push(Plot.ruleX(whiskers, { x: "x", y1: "low", y2: "high", stroke: colour, strokeOpacity: 0.6 }));
-    if (points.length > 1) marks.push(Plot.line(points, { x: "x", y: "y", stroke: colour, strokeWidth: 1.75, strokeDasharray: dash }));
+    if (points.length > 1)
+      marks.push(Plot.line(points, { x: "x", y: "y", stroke: colour, strokeWidth: 1.75, strokeDasharray: dash }));
     if (points.length <= 40) marks.push(Plot.dot(points, { x: "x", y: "y", fill: colour, symbol, r: 4, title }));
   });
   const xs = figure.series.flatMap(({ points }) => points.map(({ x }) => x));
   const most = Math.max(...xs);
   const every = Math.max(1, Math.ceil((most - Math.min(...xs)) / 12));
-  const ticks = integers && xs.length > 0 ? Array.from({ length: Math.floor(most / every) + 1 }, (_, i) => i * every).filter((x) => x >= Math.min(...xs)) : undefined;
+  const ticks =
+    integers && xs.length > 0
+      ? Array.from({ length: Math.floor(most / every) + 1 }, (_, i) => i * every).filter((x) => x >= Math.min(...xs))
+      : undefined;
   return draw({
     ...size,
     grid: true,
     style: { fontSize: "12px", background: "transparent" },
-    x: { label: figure.x.label, labelArrow: "none", labelAnchor: "center", type: figure.x.scale ?? "linear", inset: 12, ...(ticks ? { ticks, tickFormat: "d" } : {}) },
+    x: {
+      label: figure.x.label,
+      labelArrow: "none",
+      labelAnchor: "center",
+      type: figure.x.scale ?? "linear",
+      inset: 12,
+      ...(ticks ? { ticks, tickFormat: "d" } : {}),
+    },
     y: { label: figure.y.label, labelArrow: "none", type: figure.y.scale ?? "linear", nice: true, inset: 6 },
     marks,
   });
@@ -94,7 +110,7 @@ export function legend(names: readonly string[], palette: Palette, looks: readon
         Plot.dot([[0.5, 0.5]], { fill: colour, symbol, r: 4 }),
       ],
     }).replace("<svg ", '<svg aria-hidden="true" ');
-    return `<li>${mark}${escape(name)}</li>`;
+    return `<li>${mark}${escapeHtml(name)}</li>`;
   });
   return `<ul class="legend">${items.join("")}</ul>`;
 }
@@ -113,7 +129,13 @@ export function barChart(
     marginLeft: 190,
     marginRight: 96,
     style: { fontSize: "12px", background: "transparent" },
-    x: { label: x, labelArrow: "none", grid: true, type: log ? "log" : "linear", ...(log ? { domain: [least, Math.max(...values) * 1.1] } : {}) },
+    x: {
+      label: x,
+      labelArrow: "none",
+      grid: true,
+      type: log ? "log" : "linear",
+      ...(log ? { domain: [least, Math.max(...values) * 1.1] } : {}),
+    },
     y: { label: null, domain: names, tickSize: 0, padding: 0.25 },
     marks: [
       Plot.barX(items, {
@@ -151,9 +173,15 @@ export function shareGrid(cells: readonly { readonly row: string; readonly colum
         rx: 2,
         fill: () => "var(--series-0)",
         fillOpacity: ({ share }: { share: number }) => 0.06 + 0.5 * share ** 3,
-        title: ({ row, column, share }: { row: string; column: string; share: number }) => `${column}, ${row}: ${(100 * share).toFixed(2)} %`,
+        title: ({ row, column, share }: { row: string; column: string; share: number }) =>
+          `${column}, ${row}: ${(100 * share).toFixed(2)} %`,
       }),
-      Plot.text(cells, { x: "column", y: "row", text: ({ share }: { share: number }) => (100 * share).toFixed(1), fill: "currentColor" }),
+      Plot.text(cells, {
+        x: "column",
+        y: "row",
+        text: ({ share }: { share: number }) => (100 * share).toFixed(1),
+        fill: "currentColor",
+      }),
     ],
     opacity: { type: "identity" },
   });
@@ -170,12 +198,12 @@ export function figureFile(figure: Figure): string {
   const keys = figure.series.map(({ name }, i) => {
     const x = 60 + (i % columns) * 290;
     const y = keyTop + Math.floor(i / columns) * rowHeight + 12;
-    return `<rect x="${x}" y="${y - 9}" width="12" height="10" rx="2" fill="${lookOf({ colour: i, dash: 0 }, filePalette).colour}"/><text x="${x + 18}" y="${y}">${escape(name)}</text>`;
+    return `<rect x="${x}" y="${y - 9}" width="12" height="10" rx="2" fill="${lookOf({ colour: i, dash: 0 }, filePalette).colour}"/><text x="${x + 18}" y="${y}">${escapeHtml(name)}</text>`;
   });
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${size.width} ${top + size.height}" width="${size.width}" height="${top + size.height}" role="img" aria-label="${escape(figure.title)}" font-family="system-ui, sans-serif" font-size="12" color="#1c1e21">`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${size.width} ${top + size.height}" width="${size.width}" height="${top + size.height}" role="img" aria-label="${escapeHtml(figure.title)}" font-family="system-ui, sans-serif" font-size="12" color="#1c1e21">`,
     '<rect width="100%" height="100%" fill="white"/>',
-    `<text x="56" y="22" font-size="14" font-weight="600" fill="#1c1e21">${escape(figure.title)}</text>`,
+    `<text x="56" y="22" font-size="14" font-weight="600" fill="#1c1e21">${escapeHtml(figure.title)}</text>`,
     `<g fill="#1c1e21">${keys.join("")}</g>`,
     `<g transform="translate(0 ${top})">${chart}</g>`,
     "</svg>\n",

@@ -18,7 +18,8 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const page = reportPage([{ name: "sample", results: sampleResults() }]);
 const { document } = parseHTML(page);
-const text = (selector: string) => [...document.querySelectorAll(selector)].map((element) => (element as unknown as { textContent: string }).textContent.trim());
+const text = (selector: string) =>
+  [...document.querySelectorAll(selector)].map((element) => (element as unknown as { textContent: string }).textContent.trim());
 
 describe("numbers as people read them", () => {
   it.each([
@@ -43,9 +44,25 @@ describe("the report", () => {
     expect(page).not.toMatch(/@import|url\((?!#)|https?:\/\/(?!www\.w3\.org\/)/);
   });
   it("shows every network's numbers in the table", () => {
-    const rows = [...document.querySelectorAll("#results + .scroll tbody tr")].map((row) => [...(row as unknown as Element).children].map((cell) => cell.textContent));
+    const rows = [...document.querySelectorAll("#results + .scroll tbody tr")].map((row) =>
+      [...(row as unknown as Element).children].map((cell) => cell.textContent),
+    );
     expect(rows).toHaveLength(10);
-    expect(rows[3]).toEqual(["gradual magnitude 90 %", "90.00 %", "91.70 %", "−0.40", "44,138", "266 kB", "15.6 %", "932 k", "simulated", "0.113", "3.54×", "5.66", "3.54×"]);
+    expect(rows[3]).toEqual([
+      "gradual magnitude 90 %",
+      "90.00 %",
+      "91.70 %",
+      "−0.40",
+      "44,138",
+      "266 kB",
+      "15.6 %",
+      "932 k",
+      "simulated",
+      "0.113",
+      "3.54×",
+      "5.66",
+      "3.54×",
+    ]);
     expect(rows[0]!.slice(0, 4)).toEqual(["dense", "0.00 %", "92.10 %", ""]);
   });
   it("keeps theory, simulation and measurement apart", () => {
@@ -80,7 +97,9 @@ describe("the report", () => {
     expect(made).not.toMatch(/<script|<i>|<u>|<b>/);
   });
   it("of an unfinished run says so", () => {
-    expect(reportPage([{ name: "x", results: { ...sampleResults(), entries: [] } }])).toContain("No network of this run is finished yet.");
+    expect(reportPage([{ name: "x", results: { ...sampleResults(), entries: [] } }])).toContain(
+      "No network of this run is finished yet.",
+    );
   });
   it("joins several runs and tells their networks apart", () => {
     const made = parseHTML(
@@ -100,7 +119,11 @@ describe("results.json", () => {
   it.each([
     ["cut off", source.slice(0, -10), "results.json: not JSON"],
     ["another document", "{}", "results.json: format: missing"],
-    ["an accuracy of 92", source.replace('"testAccuracy":0.921', '"testAccuracy":92.1'), "entries[0].testAccuracy: expected a number in [0, 1], got 92.1"],
+    [
+      "an accuracy of 92",
+      source.replace('"testAccuracy":0.921', '"testAccuracy":92.1'),
+      "entries[0].testAccuracy: expected a number in [0, 1], got 92.1",
+    ],
     ["a list instead of a map", "[]", "expected a map"],
     ["null", "null", "expected a map"],
   ])("%s is refused", (_, text, message) => expect(() => parseResults(text, "results.json")).toThrow(message));
@@ -149,7 +172,10 @@ describe.skipIf(!chromium)("in a real browser (skipped where Chromium is absent)
     const { chromium: launcher } = await import("playwright-core");
     const file = join(folder, "browser.html");
     writeFileSync(file, page);
-    const browser = await launcher.launch({ executablePath: chromium!, args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking"] });
+    const browser = await launcher.launch({
+      executablePath: chromium!,
+      args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+    });
     try {
       const pictures = new Map<string, Buffer>();
       for (const [scheme, width] of [
@@ -171,7 +197,9 @@ describe.skipIf(!chromium)("in a real browser (skipped where Chromium is absent)
         const measured = await tab.evaluate(() => ({
           overflow: document.documentElement.scrollWidth - window.innerWidth,
           ground: getComputedStyle(document.body).backgroundColor,
-          charts: [...document.querySelectorAll("figure > svg")].map((svg) => svg.getBoundingClientRect()).map(({ width, height }) => [width > 200, height > 100]),
+          charts: [...document.querySelectorAll("figure > svg")]
+            .map((svg) => svg.getBoundingClientRect())
+            .map(({ width, height }) => [width > 200, height > 100]),
           bars: [...document.querySelectorAll("figure rect")].map((bar) => getComputedStyle(bar).fill),
         }));
         expect(measured.overflow).toBeLessThanOrEqual(0);

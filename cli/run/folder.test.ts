@@ -12,7 +12,8 @@ beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), "sparseland-run-"))))
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const identity = (content: unknown, quick = false): RunIdentity => ({ content, quick, recipe: "name: x\n" });
-const open = (content: unknown = "a", quick = false, force = false) => openRunFolder<number>(folder, identity(content, quick), force);
+const open = (content: unknown = "a", quick = false, force = false) =>
+  openRunFolder<number>(folder, identity(content, quick), force);
 
 describe("a run folder", () => {
   it("keeps finished entries and the checkpoint of the one under way", () => {
@@ -74,7 +75,9 @@ describe("the lock", () => {
       lockFolder(${JSON.stringify(folder)});
       process.stdout.write("locked");
       setInterval(() => {}, 1000);`;
-    const child = spawn(process.execPath, ["--import", "tsx", "--input-type=module", "-e", code], { stdio: ["ignore", "pipe", "inherit"] });
+    const child = spawn(process.execPath, ["--import", "tsx", "--input-type=module", "-e", code], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
     await new Promise((done) => child.stdout.once("data", done));
     expect(() => lockFolder(folder)).toThrow(`another run is in this folder (process ${child.pid} on ${hostname()})`);
     child.kill("SIGKILL");

@@ -8,8 +8,8 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { InputError } from "../../src/core/index.js";
 import { removeLeftovers, writeWhole } from "../../src/core/files.node.js";
+import { InputError } from "../../src/core/index.js";
 import { lockFolder } from "./lock.js";
 
 interface Ledger<E> {
@@ -52,7 +52,8 @@ function readLedger<E>(path: string): Ledger<E> | undefined {
   if (!existsSync(path)) return undefined;
   try {
     const ledger = JSON.parse(readFileSync(path, "utf8")) as Ledger<E>;
-    if (ledger.format === 1 && typeof ledger.identity === "string" && typeof ledger.entries === "object" && ledger.entries !== null) return ledger;
+    if (ledger.format === 1 && typeof ledger.identity === "string" && typeof ledger.entries === "object" && ledger.entries !== null)
+      return ledger;
   } catch {
     // Named below.
   }
@@ -91,7 +92,8 @@ function open<E>(path: string, hash: string, { quick, recipe }: RunIdentity, for
   const resumed = ledger !== undefined;
   if (!ledger) {
     // The old ledger goes first: a kill in between leaves an empty folder, never old results under a new recipe.
-    for (const name of ["run.json", "results.json", "report.html", "checkpoints", "models"]) rmSync(join(path, name), { recursive: true, force: true });
+    for (const name of ["run.json", "results.json", "report.html", "checkpoints", "models"])
+      rmSync(join(path, name), { recursive: true, force: true });
     writeWhole(join(path, "recipe.yaml"), recipe);
     ledger = { format: 1, identity: hash, quick, entries: {} };
     writeWhole(ledgerPath, JSON.stringify(ledger, null, 1));

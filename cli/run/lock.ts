@@ -69,7 +69,9 @@ export function lockFolder(folder: string): () => void {
     }
     const owner = readOwner(path);
     if (owner && isAlive(owner)) {
-      throw new InputError(`${folder}: another run is in this folder (process ${owner.pid} on ${owner.host}). Wait for it, or choose another folder with --out.`);
+      throw new InputError(
+        `${folder}: another run is in this folder (process ${owner.pid} on ${owner.host}). Wait for it, or choose another folder with --out.`,
+      );
     }
     rmSync(path, { force: true });
   }

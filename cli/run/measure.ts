@@ -19,7 +19,14 @@ export interface Engines {
  * @param dense the dense entry's; the model itself with dense kernels when the run has no dense entry
  * @param runs  timed runs per figure; half as many at batch 64
  */
-export async function measureEntry(entry: TrainedEntry, file: ModelFile, dense: ModelFile, engines: Engines, runs: number, now: () => number): Promise<EntryResult> {
+export async function measureEntry(
+  entry: TrainedEntry,
+  file: ModelFile,
+  dense: ModelFile,
+  engines: Engines,
+  runs: number,
+  now: () => number,
+): Promise<EntryResult> {
   const batches = [
     { batch: 1, runs },
     { batch: 64, runs: Math.max(3, Math.ceil(runs / 2)) },

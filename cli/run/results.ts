@@ -119,7 +119,13 @@ export function parseResults(source: string, file: string): RunResults {
   }
   const issues: Issue[] = [];
   const checked = results.check(value, [], issues);
-  if (issues.length > 0) throw new InputError(issues.slice(0, 5).map(({ message }) => `${file}: ${message}`).join("\n"));
+  if (issues.length > 0)
+    throw new InputError(
+      issues
+        .slice(0, 5)
+        .map(({ message }) => `${file}: ${message}`)
+        .join("\n"),
+    );
   return checked;
 }
 

@@ -34,7 +34,10 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const start = (...args: string[]): ChildProcess =>
-  spawn(process.execPath, ["--import", "tsx", main, "run", join(folder, "tiny.yaml"), ...args], { stdio: ["ignore", "ignore", "pipe"], cwd: dirname(dirname(main)) });
+  spawn(process.execPath, ["--import", "tsx", main, "run", join(folder, "tiny.yaml"), ...args], {
+    stdio: ["ignore", "ignore", "pipe"],
+    cwd: dirname(dirname(main)),
+  });
 
 /** Waits for the end of a process. */
 function ended(child: ChildProcess): Promise<{ code: number | null; err: string }> {
@@ -59,7 +62,17 @@ async function killWhen(child: ChildProcess, condition: () => boolean): Promise<
 const numbers = ({ entries }: RunResults) =>
   entries.map((entry) => {
     const { name, realisedSparsity, testAccuracy, params, nonZeros, bytesOnDisk, theoreticalFlops, reloadedEqual, curve } = entry;
-    return { name, realisedSparsity, testAccuracy, params, nonZeros, bytesOnDisk, theoreticalFlops, reloadedEqual, curve: curve.map(({ seconds: _, ...point }) => point) };
+    return {
+      name,
+      realisedSparsity,
+      testAccuracy,
+      params,
+      nonZeros,
+      bytesOnDisk,
+      theoreticalFlops,
+      reloadedEqual,
+      curve: curve.map(({ seconds: _, ...point }) => point),
+    };
   });
 
 const read = (name: string) => parseResults(readFileSync(join(folder, name, "results.json"), "utf8"), name);
@@ -72,8 +85,16 @@ describe("sparseland run", () => {
     const results = JSON.parse(terminal.stdout()) as RunResults;
     expect(parseResults(terminal.stdout(), "stdout")).toEqual(read("whole"));
     expect(results.entries.map(({ id }) => id)).toEqual(["dense", "small", "gradual-magnitude-80", "set-90", "rigl-90"]);
-    const [dense, small, ...sparse] = results.entries as [RunResults["entries"][number], RunResults["entries"][number], ...RunResults["entries"]];
-    expect([dense.params, dense.nonZeros, dense.speedupBatch1]).toEqual([784 * 64 + 64 + 64 * 32 + 32 + 32 * 10 + 10, dense.params, expect.any(Number)]);
+    const [dense, small, ...sparse] = results.entries as [
+      RunResults["entries"][number],
+      RunResults["entries"][number],
+      ...RunResults["entries"],
+    ];
+    expect([dense.params, dense.nonZeros, dense.speedupBatch1]).toEqual([
+      784 * 64 + 64 + 64 * 32 + 32 + 32 * 10 + 10,
+      dense.params,
+      expect.any(Number),
+    ]);
     // The small twin has at most the parameters that the network has non-zeros at density 0.2: 106 + 0.2 * 52544.
     const most = 106 + Math.round(0.2 * (784 * 64 + 64 * 32 + 320));
     expect(small.params).toBeLessThanOrEqual(most);
@@ -95,7 +116,14 @@ describe("sparseland run", () => {
       expect(entry.layers[0]!.reason).toMatch(/^measured .+ sparse, .+ dense: /);
     }
     expect(sparse.map(({ trainingKernels }) => trainingKernels)).toEqual(["simulated", "sparse", "sparse"]);
-    expect(readdirSync(join(folder, "whole")).sort()).toEqual(["checkpoints", "models", "recipe.yaml", "report.html", "results.json", "run.json"]);
+    expect(readdirSync(join(folder, "whole")).sort()).toEqual([
+      "checkpoints",
+      "models",
+      "recipe.yaml",
+      "report.html",
+      "results.json",
+      "run.json",
+    ]);
     expect(readdirSync(join(folder, "whole", "checkpoints"))).toEqual([]);
   });
 
@@ -109,7 +137,8 @@ describe("sparseland run", () => {
       () => has("models/set-90.safetensors"),
       () => has("checkpoints/rigl-90.bin"),
     ];
-    for (const [i, point] of points.entries()) expect([i, await killWhen(start("--out", out, "--threads", "2"), point)]).toEqual([i, true]);
+    for (const [i, point] of points.entries())
+      expect([i, await killWhen(start("--out", out, "--threads", "2"), point)]).toEqual([i, true]);
     expect(has("results.json")).toBe(false);
     const { code, err } = await ended(start("--out", out, "--threads", "2"));
     expect([code, err.includes("going on: ")]).toEqual([0, true]);

@@ -8,10 +8,10 @@ import { type DatasetSplits, fingerprint } from "../../src/data/index.js";
 import { createEngine } from "../../src/engine/index.js";
 import { initParams } from "../../src/nn/index.js";
 import { paramInfos, type TrainEvent } from "../../src/train/index.js";
+import { unpackNetwork } from "../network/file.js";
 import { type PlannedEntry, plannedEntries, type Recipe } from "../recipe/recipe.js";
 import { reportPage } from "../report/page.js";
 import { openRunFolder } from "./folder.js";
-import { unpackNetwork } from "../network/file.js";
 import { measureEntry } from "./measure.js";
 import { checkResults, type EntryResult, type RunMachine, type RunResults } from "./results.js";
 import { dataOf, modelOfEntry, stepsOf, updaterOf } from "./setting.js";
@@ -91,7 +91,9 @@ export async function runRecipe(options: RunOptions): Promise<RunResults> {
       for (const [i, entry] of entries.entries()) {
         onProgress({ kind: "timing", name: entry.name, done: i, of: entries.length });
         const loaded = network(entry);
-        measured.push(await measureEntry(folder.finished.get(entry.id)!, loaded, dense ?? loaded, { one, all }, recipe.measure.runs, now));
+        measured.push(
+          await measureEntry(folder.finished.get(entry.id)!, loaded, dense ?? loaded, { one, all }, recipe.measure.runs, now),
+        );
         await new Promise<void>((done) => setImmediate(done));
       }
     } finally {

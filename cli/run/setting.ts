@@ -4,7 +4,17 @@ import { type Augmentation, type Dataset, type DatasetSplits, horizontalFlip, pa
 import { loadDataset } from "../../src/data/index.node.js";
 import { methods } from "../../src/methods/index.js";
 import { createModel, type Model, twinOfSize } from "../../src/models/index.js";
-import { adam, adamW, constantRate, cosineRate, type Optimizer, type RateSchedule, sgd, stepRate, warmUp } from "../../src/optim/index.js";
+import {
+  adam,
+  adamW,
+  constantRate,
+  cosineRate,
+  type Optimizer,
+  type RateSchedule,
+  sgd,
+  stepRate,
+  warmUp,
+} from "../../src/optim/index.js";
 import type { Updater } from "../../src/sparsity/index.js";
 import { methodOptions, smallDense } from "../recipe/method.js";
 import type { PlannedEntry, Recipe } from "../recipe/recipe.js";
@@ -14,13 +24,19 @@ export async function dataOf({ data, train }: Recipe, env: Readonly<Record<strin
   const splits = await loadDataset({ name: data.set, source: data.source }, { env });
   const cut = (set: Dataset, limit: number | undefined) => (limit === undefined ? set : take(set, limit));
   const out = { train: cut(splits.train, data.train), test: cut(splits.test, data.test) };
-  if (out.train.count < train.batch) throw new OptionError("train.batch", `at most the ${out.train.count} training examples`, train.batch);
+  if (out.train.count < train.batch)
+    throw new OptionError("train.batch", `at most the ${out.train.count} training examples`, train.batch);
   return out;
 }
 
 /** The recipe's network. @throws InputError when the family refuses the options */
 export const modelOf = ({ model }: Recipe, data: Dataset, width?: number): Model =>
-  createModel(model.family, { inputShape: data.shape, classes: data.classes, ...model.options, ...(width === undefined ? {} : { width }) });
+  createModel(model.family, {
+    inputShape: data.shape,
+    classes: data.classes,
+    ...model.options,
+    ...(width === undefined ? {} : { width }),
+  });
 
 /** Parameters that a network of this density has besides zeros: all that cannot be pruned, and the share of what can. */
 export function nonZerosAt(model: Model, density: number): number {
@@ -55,7 +71,11 @@ export function rateOf({ train }: Recipe, steps: number): RateSchedule {
   const rise = Math.round(warmup * steps);
   const rest = steps - rise;
   const after =
-    name === "constant" ? constantRate(rate) : name === "cosine" ? cosineRate(rate, { steps: rest }) : stepRate(rate, { milestones: [Math.round(rest / 2), Math.round(0.75 * rest)] });
+    name === "constant"
+      ? constantRate(rate)
+      : name === "cosine"
+        ? cosineRate(rate, { steps: rest })
+        : stepRate(rate, { milestones: [Math.round(rest / 2), Math.round(0.75 * rest)] });
   return rise === 0 ? after : warmUp(rise, after);
 }
 

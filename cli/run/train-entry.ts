@@ -7,7 +7,7 @@ import type { Model } from "../../src/models/index.js";
 import { atBatch, withLayouts } from "../../src/program/index.js";
 import { createSession, type ModelFile, writeModel } from "../../src/runtime/index.js";
 import { type MethodCard, type RunCard, trainingFlops, type Updater, validateRunCard } from "../../src/sparsity/index.js";
-import { CSR_DENSITY, type Trained, type TrainEvent, train } from "../../src/train/index.js";
+import { CSR_DENSITY, type TrainEvent, type Trained, train } from "../../src/train/index.js";
 import { layersOfFile, packNetwork, totalsOf, unpackNetwork } from "../network/file.js";
 import { methodOptions } from "../recipe/method.js";
 import type { PlannedEntry, Recipe } from "../recipe/recipe.js";
@@ -36,7 +36,10 @@ export interface EntrySetting {
 /** Lets signals, timers and the progress bars have a turn: training itself never waits. */
 const breathe = () => new Promise<void>((done) => setImmediate(done));
 
-async function trainIt({ recipe, entry, data, engine, folder, now, onEvent }: EntrySetting, updater: Updater | undefined): Promise<{ trained: Trained; model: Model }> {
+async function trainIt(
+  { recipe, entry, data, engine, folder, now, onEvent }: EntrySetting,
+  updater: Updater | undefined,
+): Promise<{ trained: Trained; model: Model }> {
   const model = modelOfEntry(recipe, entry, data.train);
   const steps = stepsOf(recipe, data.train);
   const loop = train({
@@ -94,7 +97,10 @@ async function predictSparse(engine: Engine, file: ModelFile, data: Dataset): Pr
 /** Predictions of a model's program with dense kernels on the trained weights: sums in the same order, so the same bits. */
 function predictDense(engine: Engine, { program }: ModelFile, params: Tree<Tensor>, data: Dataset): Int32Array {
   const dense = withLayouts(atBatch(program, batchSize), {});
-  const store = engine.params(mapTree(params, ({ shape }) => ({ shape })), params);
+  const store = engine.params(
+    mapTree(params, ({ shape }) => ({ shape })),
+    params,
+  );
   try {
     const plan = engine.compile(dense, store, { frozen: true, winograd: false });
     try {
@@ -109,7 +115,17 @@ function predictDense(engine: Engine, { program }: ModelFile, params: Tree<Tenso
 
 function layerResults(file: ModelFile): LayerResult[] {
   return layersOfFile(file).map(({ path, shape, params, nonZeros }) => {
-    return { name: path, shape: [...shape], params, nonZeros, sparsity: 1 - nonZeros / params, kernel: undefined, reason: undefined, ms: undefined, denseMs: undefined };
+    return {
+      name: path,
+      shape: [...shape],
+      params,
+      nonZeros,
+      sparsity: 1 - nonZeros / params,
+      kernel: undefined,
+      reason: undefined,
+      ms: undefined,
+      denseMs: undefined,
+    };
   });
 }
 
@@ -119,7 +135,14 @@ const optionStep = (options: Readonly<Record<string, unknown>>, ...names: string
 };
 
 /** Theoretical FLOPs of a whole training: between dense and final in proportion to the sparsity of each epoch. */
-function trainingFlopsOf(curve: Trained["curve"], examples: number, dense: number, final: number, sparsity: number, dueEvery: number | null): number {
+function trainingFlopsOf(
+  curve: Trained["curve"],
+  examples: number,
+  dense: number,
+  final: number,
+  sparsity: number,
+  dueEvery: number | null,
+): number {
   return curve.reduce((sum, point) => {
     const share = sparsity === 0 ? 0 : Math.min(1, point.sparsity / sparsity);
     const forward = dense - (dense - final) * share;
@@ -127,13 +150,33 @@ function trainingFlopsOf(curve: Trained["curve"], examples: number, dense: numbe
   }, 0);
 }
 
-function cardOf(card: MethodCard, setting: EntrySetting, facts: { trained: Trained; flops: number; denseFlops: number; bytes: number; realised: number; layers: readonly LayerResult[]; real: boolean; needsGradients: boolean }): RunCard {
+function cardOf(
+  card: MethodCard,
+  setting: EntrySetting,
+  facts: {
+    trained: Trained;
+    flops: number;
+    denseFlops: number;
+    bytes: number;
+    realised: number;
+    layers: readonly LayerResult[];
+    real: boolean;
+    needsGradients: boolean;
+  },
+): RunCard {
   const { recipe, entry, data, machine } = setting;
   const steps = stepsOf(recipe, data.train);
   const options = methodOptions(entry.method, entry.sparsity, entry.options, steps);
   const every = optionStep(options, "every");
   const examples = Math.floor(data.train.count / recipe.train.batch) * recipe.train.batch;
-  const total = trainingFlopsOf(facts.trained.curve, examples, facts.denseFlops, facts.flops, facts.realised, facts.needsGradients ? every : null);
+  const total = trainingFlopsOf(
+    facts.trained.curve,
+    examples,
+    facts.denseFlops,
+    facts.flops,
+    facts.realised,
+    facts.needsGradients ? every : null,
+  );
   return validateRunCard({
     ...card,
     targetSparsity: entry.sparsity,
@@ -161,7 +204,11 @@ export async function trainEntry(setting: EntrySetting): Promise<TrainedEntry> {
   const { recipe, entry, data, engine, folder } = setting;
   const updater = updaterOf(entry, stepsOf(recipe, data.train));
   const { trained, model } = await trainIt(setting, updater);
-  const packed = packNetwork(model, trained.params, trained.masks, { method: entry.method, name: entry.name, seed: String(recipe.seed) });
+  const packed = packNetwork(model, trained.params, trained.masks, {
+    method: entry.method,
+    name: entry.name,
+    seed: String(recipe.seed),
+  });
   const path = folder.saveModel(entry.id, "safetensors", writeModel(packed));
   const bytes = readFileSync(path);
   const reloaded = unpackNetwork(bytes, path);
@@ -175,14 +222,25 @@ export async function trainEntry(setting: EntrySetting): Promise<TrainedEntry> {
   }
   const layers = layerResults(reloaded);
   const prunable = layers.filter(({ name }) => model.module.params[name]!.prunable);
-  const sum = (list: readonly LayerResult[], of: (layer: LayerResult) => number) => list.reduce((total, layer) => total + of(layer), 0);
+  const sum = (list: readonly LayerResult[], of: (layer: LayerResult) => number) =>
+    list.reduce((total, layer) => total + of(layer), 0);
   const totals = totalsOf(reloaded);
   const realised = 1 - sum(prunable, ({ nonZeros }) => nonZeros) / sum(prunable, ({ params }) => params);
   const weights = layersOfFile(reloaded);
   const flops = weights.reduce((total, { nonZeros, uses }) => total + 2 * nonZeros * uses, 0);
   const denseFlops = weights.reduce((total, { params, uses }) => total + 2 * params * uses, 0);
-  const real = updater?.maskedValues === "zero" && updater.card.axes.path === "sparse-to-sparse" && 1 - entry.sparsity < CSR_DENSITY;
-  const facts = { trained, flops, denseFlops, bytes: bytes.length, realised, layers, real, needsGradients: updater?.needsGradients ?? false };
+  const real =
+    updater?.maskedValues === "zero" && updater.card.axes.path === "sparse-to-sparse" && 1 - entry.sparsity < CSR_DENSITY;
+  const facts = {
+    trained,
+    flops,
+    denseFlops,
+    bytes: bytes.length,
+    realised,
+    layers,
+    real,
+    needsGradients: updater?.needsGradients ?? false,
+  };
   return {
     id: entry.id,
     name: entry.name,
@@ -200,7 +258,14 @@ export async function trainEntry(setting: EntrySetting): Promise<TrainedEntry> {
     trainSeconds: trained.curve.reduce((total, { seconds }) => total + seconds, 0),
     reloadedEqual: equal,
     layers,
-    curve: trained.curve.map(({ epoch, trainLoss, trainAccuracy, testAccuracy, sparsity, seconds }) => ({ epoch, trainLoss, trainAccuracy, testAccuracy, sparsity, seconds })),
+    curve: trained.curve.map(({ epoch, trainLoss, trainAccuracy, testAccuracy, sparsity, seconds }) => ({
+      epoch,
+      trainLoss,
+      trainAccuracy,
+      testAccuracy,
+      sparsity,
+      seconds,
+    })),
     card: updater ? cardOf(updater.card, setting, facts) : null,
   };
 }

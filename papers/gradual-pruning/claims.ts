@@ -14,12 +14,19 @@ export const resultsOf = (outcomes: Outcomes, part: Config["part"], arm: Arm, sp
 const metrics = (...which: Parameters<typeof resultsOf>): number[] => resultsOf(...which).map(({ metric }) => metric);
 
 /** Points of accuracy by which one arm is above another, paired by seed. */
-const above = (arm: Arm, other: Arm, sparsity: number) => (outcomes: Outcomes): Measured =>
-  pairedDifference(metrics(outcomes, "images", arm, sparsity), metrics(outcomes, "images", other, other === "dense" ? 0 : sparsity));
+const above =
+  (arm: Arm, other: Arm, sparsity: number) =>
+  (outcomes: Outcomes): Measured =>
+    pairedDifference(
+      metrics(outcomes, "images", arm, sparsity),
+      metrics(outcomes, "images", other, other === "dense" ? 0 : sparsity),
+    );
 
 /** Bits per character by which one arm is below another, paired by seed. */
-const below = (arm: Arm, other: Arm, sparsity: number) => (outcomes: Outcomes): Measured =>
-  pairedDifference(metrics(outcomes, "text", other, other === "dense" ? 0 : sparsity), metrics(outcomes, "text", arm, sparsity));
+const below =
+  (arm: Arm, other: Arm, sparsity: number) =>
+  (outcomes: Outcomes): Measured =>
+    pairedDifference(metrics(outcomes, "text", other, other === "dense" ? 0 : sparsity), metrics(outcomes, "text", arm, sparsity));
 
 /**
  * Accuracy of a dense network of given bytes, read off the dense curve of one seed: straight lines in the logarithm of bytes between
@@ -37,21 +44,31 @@ export function denseAtBytes(points: readonly { readonly bytes: number; readonly
 }
 
 /** Points by which the gradually pruned network is above a dense one of equal bytes, index overhead counted, by seed. */
-export const aboveAtBytes = (sparsity: number, bytesOf: (result: Result) => number) => (outcomes: Outcomes): Measured => {
-  const seeds = [...new Set(outcomes.filter(({ config }) => config.part === "images").map(({ config }) => config.seed))].sort((a, b) => a - b);
-  const own: number[] = [];
-  const dense: number[] = [];
-  for (const seed of seeds) {
-    const mine = outcomes.filter(({ config }) => config.part === "images" && config.seed === seed);
-    const curve = mine.filter(({ config }) => config.arm === "dense" || config.arm === "small-dense").map(({ result }) => ({ bytes: result.valueBytes, metric: result.metric }));
-    const sparse = mine.find(({ config }) => config.arm === "gradual" && config.sparsity === sparsity)!.result;
-    own.push(sparse.metric);
-    dense.push(denseAtBytes(curve, bytesOf(sparse)));
-  }
-  return pairedDifference(own, dense);
-};
+export const aboveAtBytes =
+  (sparsity: number, bytesOf: (result: Result) => number) =>
+  (outcomes: Outcomes): Measured => {
+    const seeds = [...new Set(outcomes.filter(({ config }) => config.part === "images").map(({ config }) => config.seed))].sort(
+      (a, b) => a - b,
+    );
+    const own: number[] = [];
+    const dense: number[] = [];
+    for (const seed of seeds) {
+      const mine = outcomes.filter(({ config }) => config.part === "images" && config.seed === seed);
+      const curve = mine
+        .filter(({ config }) => config.arm === "dense" || config.arm === "small-dense")
+        .map(({ result }) => ({ bytes: result.valueBytes, metric: result.metric }));
+      const sparse = mine.find(({ config }) => config.arm === "gradual" && config.sparsity === sparsity)!.result;
+      own.push(sparse.metric);
+      dense.push(denseAtBytes(curve, bytesOf(sparse)));
+    }
+    return pairedDifference(own, dense);
+  };
 
-const overSeeds = (outcomes: Outcomes, keep: (outcome: Outcome<Config, Result>) => boolean, value: (result: Result) => number): Measured => {
+const overSeeds = (
+  outcomes: Outcomes,
+  keep: (outcome: Outcome<Config, Result>) => boolean,
+  value: (result: Result) => number,
+): Measured => {
   const worst = Math.max(...outcomes.filter(keep).map(({ result }) => value(result)));
   return { value: worst, low: worst, high: worst, note: "largest over all runs" };
 };
@@ -60,7 +77,13 @@ const twinsDiffer = (outcomes: Outcomes): Measured => {
   const off = outcomes
     .filter(({ config }) => config.arm === "small-dense")
     .map(({ config, result }) => {
-      const sparse = outcomes.find((other) => other.config.part === config.part && other.config.arm === "gradual" && other.config.sparsity === config.sparsity && other.config.seed === config.seed)!;
+      const sparse = outcomes.find(
+        (other) =>
+          other.config.part === config.part &&
+          other.config.arm === "gradual" &&
+          other.config.sparsity === config.sparsity &&
+          other.config.seed === config.seed,
+      )!;
       return 100 * Math.abs(result.params / sparse.result.nonZeros - 1);
     });
   const worst = Math.max(...off);
@@ -104,7 +127,10 @@ export const claims: readonly Claim<Config, Result>[] = [
       const [a, b] = [metrics(outcomes, "images", "gradual", 0.5), metrics(outcomes, "images", "dense")];
       if (a.length < 2) return pairedDifference(a, b);
       const { difference, noWorse, pLower } = equivalence(a, b, 0.5);
-      return { ...difference, note: `90 % interval; no worse than -0.5 points: ${noWorse ? "shown" : "not shown"}, p = ${pLower.toPrecision(2)}` };
+      return {
+        ...difference,
+        note: `90 % interval; no worse than -0.5 points: ${noWorse ? "shown" : "not shown"}, p = ${pLower.toPrecision(2)}`,
+      };
     },
     // The lower end of the 90 % interval is what the one-sided test at 5 % reads.
     passes: ({ low }) => low > -0.5,
@@ -160,7 +186,12 @@ export const claims: readonly Claim<Config, Result>[] = [
     paper: 0,
     scale: "as published",
     unit: "weights off",
-    measure: (outcomes) => overSeeds(outcomes, ({ result }) => result.scheduleError >= 0, ({ scheduleError }) => scheduleError),
+    measure: (outcomes) =>
+      overSeeds(
+        outcomes,
+        ({ result }) => result.scheduleError >= 0,
+        ({ scheduleError }) => scheduleError,
+      ),
     passes: ({ value }) => value === 0,
   },
   {
@@ -169,7 +200,12 @@ export const claims: readonly Claim<Config, Result>[] = [
     paper: 0,
     scale: "as published",
     unit: "weights",
-    measure: (outcomes) => overSeeds(outcomes, () => true, ({ outside }) => outside),
+    measure: (outcomes) =>
+      overSeeds(
+        outcomes,
+        () => true,
+        ({ outside }) => outside,
+      ),
     passes: ({ value }) => value === 0,
   },
   {
@@ -178,7 +214,12 @@ export const claims: readonly Claim<Config, Result>[] = [
     paper: null,
     scale: "reduced",
     unit: "weights",
-    measure: (outcomes) => overSeeds(outcomes, ({ config }) => config.arm === "gradual-frozen", ({ returned }) => returned),
+    measure: (outcomes) =>
+      overSeeds(
+        outcomes,
+        ({ config }) => config.arm === "gradual-frozen",
+        ({ returned }) => returned,
+      ),
     passes: ({ value }) => value === 0,
   },
   {

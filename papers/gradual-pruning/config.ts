@@ -86,4 +86,7 @@ export const sparsities = [0.5, 0.75, 0.9, 0.95] as const;
 export const textSparsities = [0.75, 0.9, 0.95] as const;
 
 /** First and last step of a schedule: 10 % and 70 % of the steps. */
-export const spanOf = (steps: number): { begin: number; end: number } => ({ begin: Math.round(0.1 * steps), end: Math.round(0.7 * steps) });
+export const spanOf = (steps: number): { begin: number; end: number } => ({
+  begin: Math.round(0.1 * steps),
+  end: Math.round(0.7 * steps),
+});

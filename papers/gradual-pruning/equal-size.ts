@@ -33,8 +33,12 @@ export function smallMlp(target: number): Model {
 
 /** MobileNetV1 with `target` parameters. @throws InputError when no width comes within 2 % */
 export function smallMobilenet(target: number, inputShape: readonly number[], classes: number): Model {
-  const { model } = twinOfSize((width) => mobilenetV1({ inputShape, classes, width }), Math.round((1 + TOLERANCE / 2) * target), { low: 0.02, high: 1.1 });
+  const { model } = twinOfSize((width) => mobilenetV1({ inputShape, classes, width }), Math.round((1 + TOLERANCE / 2) * target), {
+    low: 0.02,
+    high: 1.1,
+  });
   const params = countParams(model);
-  if (Math.abs(params / target - 1) > TOLERANCE) throw new InputError(`MobileNet: the nearest width has ${params} parameters, not within 2 % of ${target}`);
+  if (Math.abs(params / target - 1) > TOLERANCE)
+    throw new InputError(`MobileNet: the nearest width has ${params} parameters, not within 2 % of ${target}`);
   return model;
 }

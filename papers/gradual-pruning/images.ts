@@ -1,6 +1,7 @@
 /** Networks for pictures: trains one arm and measures it. */
-import { join } from "node:path";
+
 import { readdir } from "node:fs/promises";
+import { join } from "node:path";
 import { InputError, sizeOf } from "../../src/core/index.js";
 import { type DatasetSplits, horizontalFlip, imageFolder, padCrop } from "../../src/data/index.node.js";
 import { createEngine, type Engine } from "../../src/engine/index.js";
@@ -8,7 +9,7 @@ import { gradualMagnitude, oneShotMagnitude, staticRandom } from "../../src/meth
 import { countParams, type Model, mobilenetV1 } from "../../src/models/index.js";
 import { cosineRate, sgd } from "../../src/optim/index.js";
 import { countKept, keepCount, prunableOf, type Updater } from "../../src/sparsity/index.js";
-import { accuracyOf, createPredictor, paramInfos, type Trained } from "../../src/train/index.js";
+import { createPredictor, logitAccuracy, paramInfos, type Trained } from "../../src/train/index.js";
 import type { JobContext } from "../harness/index.js";
 import { costOf } from "../shared/cost.js";
 import { splitsOf } from "../shared/datasets.js";
@@ -43,7 +44,8 @@ async function imagenet(dataFolder: string): Promise<DatasetSplits> {
 
 /** The large network, its data, and how to build a twin. */
 async function setUp({ data, images }: ImageConfig, dataFolder: string) {
-  if (data === "fashion-mnist") return { splits: await splitsOf("fashion-mnist", dataFolder, images), large: largeMlp(), small: smallMlp, exclude: [] };
+  if (data === "fashion-mnist")
+    return { splits: await splitsOf("fashion-mnist", dataFolder, images), large: largeMlp(), small: smallMlp, exclude: [] };
   const splits = await imagenet(dataFolder);
   const { shape, classes } = splits.train;
   return {
@@ -57,7 +59,10 @@ async function setUp({ data, images }: ImageConfig, dataFolder: string) {
 
 /** Weights kept in all, each tensor at the same sparsity. */
 function keptAt(model: Model, sparsity: number, exclude: readonly string[]): number {
-  return Object.values(prunableOf("gradual-pruning", paramInfos(model), exclude)).reduce((sum, { shape }) => sum + keepCount(sizeOf(shape), sparsity), 0);
+  return Object.values(prunableOf("gradual-pruning", paramInfos(model), exclude)).reduce(
+    (sum, { shape }) => sum + keepCount(sizeOf(shape), sparsity),
+    0,
+  );
 }
 
 /** Trained parameters that are not zero at a uniform sparsity: the kept weights, and all that is never pruned. */
@@ -122,18 +127,31 @@ export async function measureImages(config: ImageConfig, context: JobContext): P
     // Equation 1, written out: what the method asks for must not be judged by the method.
     const asked = (step: number) => {
       const at = Math.min(Math.floor((step - begin) / every) * every, end - begin);
-      return step < begin ? 0 : step >= end ? sparsity : sparsity - sparsity * (1 - at / (end - begin)) ** (arm === "linear" ? 1 : 3);
+      return step < begin
+        ? 0
+        : step >= end
+          ? sparsity
+          : sparsity - sparsity * (1 - at / (end - begin)) ** (arm === "linear" ? 1 : 3);
     };
     const watch = gradual
       ? ({ step, sparsity: realised }: { step: number; sparsity: number }) => {
           // An event is told after its step, when `step` counts it already.
-          if (step % every === 1 || step - 1 === end) scheduleError = Math.max(scheduleError, Math.abs(Math.round((1 - realised) * total) - keptAt(model, asked(step - 1), exclude)));
+          if (step % every === 1 || step - 1 === end)
+            scheduleError = Math.max(
+              scheduleError,
+              Math.abs(Math.round((1 - realised) * total) - keptAt(model, asked(step - 1), exclude)),
+            );
         }
       : undefined;
     const trained =
       arm === "iterative"
         ? await iterate(engine, common, { sparsity, epochs, rate, exclude }, context)
-        : await trainToEnd(engine, { ...common, epochs, rate: cosineRate(rate, { steps }), updater }, context, watch ? { watch } : {});
+        : await trainToEnd(
+            engine,
+            { ...common, epochs, rate: cosineRate(rate, { steps }), updater },
+            context,
+            watch ? { watch } : {},
+          );
     return finish(engine, model, splits, trained, { scheduleError, returned: count.returned });
   } finally {
     engine.close();
@@ -146,13 +164,17 @@ type Common = Omit<Parameters<typeof trainToEnd>[1], "epochs" | "rate" | "update
  * Train, prune, retrain in rounds. Half of the epochs train the dense network, the other half is shared by the rounds; where there are
  * more rounds than epochs left, several prunings fall into one.
  */
-async function iterate(engine: Engine, common: Common, { sparsity, epochs, rate, exclude }: { sparsity: number; epochs: number; rate: number; exclude: readonly string[] }, context: JobContext): Promise<Trained> {
+async function iterate(
+  engine: Engine,
+  common: Common,
+  { sparsity, epochs, rate, exclude }: { sparsity: number; epochs: number; rate: number; exclude: readonly string[] },
+  context: JobContext,
+): Promise<Trained> {
   const left = Math.floor(epochs / 2);
   const rounds = roundsTo(sparsity).filter((_, i, all) => all.length - i <= left);
   const share = Math.floor(left / rounds.length);
   const perEpoch = Math.floor(common.train.count / common.batchSize);
-  let done = epochs - share * rounds.length;
-  const lengths = [done, ...rounds.map(() => share)];
+  const lengths = [epochs - share * rounds.length, ...rounds.map(() => share)];
   const whole = cosineRate(rate, { steps: epochs * perEpoch });
   let trained: Trained | undefined;
   let before = 0;
@@ -160,22 +182,35 @@ async function iterate(engine: Engine, common: Common, { sparsity, epochs, rate,
     const from = before;
     const updater = i === 0 ? undefined : oneShotMagnitude({ sparsity: rounds[i - 1]!, exclude });
     // One cosine over the whole run; each part takes up where the last one stopped.
-    const part = { ...common, epochs: length, rate: (step: number) => whole(from * perEpoch + step), updater, seed: common.seed + 7919 * i };
-    trained = await trainToEnd(engine, trained ? { ...part, initial: trained.params } : part, context, { span: [before / epochs, (before + length) / epochs] });
+    const part = {
+      ...common,
+      epochs: length,
+      rate: (step: number) => whole(from * perEpoch + step),
+      updater,
+      seed: common.seed + 7919 * i,
+    };
+    trained = await trainToEnd(engine, trained ? { ...part, initial: trained.params } : part, context, {
+      span: [before / epochs, (before + length) / epochs],
+    });
     before += length;
   }
-  done = before;
-  if (done !== epochs) throw new Error(`iterative pruning trained ${done} of ${epochs} epochs`);
   return trained!;
 }
 
-function finish(engine: Engine, model: Model, { test }: DatasetSplits, { params, masks }: Trained, more: Pick<Result, "scheduleError" | "returned">): Result {
+function finish(
+  engine: Engine,
+  model: Model,
+  { test }: DatasetSplits,
+  { params, masks }: Trained,
+  more: Pick<Result, "scheduleError" | "returned">,
+): Result {
   const predictor = createPredictor(engine, model, params);
-  const metric = 100 * accuracyOf(predictor.ofDataset(test), test.labels);
+  const metric = 100 * logitAccuracy(predictor.ofDataset(test), test.labels);
   predictor.close();
   let outside = 0;
-  for (const [path, mask] of Object.entries(masks)) mask.data.forEach((kept, i) => {
-    if (!kept && params[path]!.data[i] !== 0) outside++;
-  });
+  for (const [path, mask] of Object.entries(masks))
+    mask.data.forEach((kept, i) => {
+      if (!kept && params[path]!.data[i] !== 0) outside++;
+    });
   return { metric, ...costOf(model, masks), outside, ...more };
 }

@@ -1,10 +1,22 @@
 /** A GRU that predicts the next character: trains one arm and measures bits per character. */
-import { createRng, mapTree, sizeOf, type Tensor, tensor, type Tree } from "../../src/core/index.js";
+import { createRng, mapTree, sizeOf, type Tensor, type Tree, tensor } from "../../src/core/index.js";
 import { createEngine, type Engine, type ParamStore, type Plan } from "../../src/engine/index.js";
 import { gradualMagnitude, oneShotMagnitude, staticRandom } from "../../src/methods/index.js";
 import { gruCell, linear, type ParamDef, prefixed, within } from "../../src/nn/index.js";
-import { adam, clipByNorm, type Optimizer, slotPath, warmUp, cosineRate } from "../../src/optim/index.js";
-import { constant, crossEntropy, gather, gradients, linear as product, mul, type ParamSpec, type Program, reshape, scan, trace, type Value } from "../../src/program/index.js";
+import { adam, clipByNorm, cosineRate, type Optimizer, slotPath, warmUp } from "../../src/optim/index.js";
+import {
+  crossEntropy,
+  gather,
+  gradients,
+  mul,
+  type ParamSpec,
+  type Program,
+  linear as product,
+  reshape,
+  scan,
+  trace,
+  type Value,
+} from "../../src/program/index.js";
 import { applyMask, countKept, type Mask, type ParamInfo, type Updater } from "../../src/sparsity/index.js";
 import type { JobContext } from "../harness/index.js";
 import { storageOf } from "../shared/cost.js";
@@ -21,8 +33,18 @@ export interface Sizes {
 
 /** Params: embed.weight [characters, embedding], gru.*, out.weight and out.bias. */
 export function networkOf({ characters, embedding, hidden }: Sizes): Tree<ParamDef> {
-  const table: ParamDef = { shape: [characters, embedding], kind: "weight", role: "embedding", prunable: true, init: (rng) => Float32Array.from({ length: characters * embedding }, () => rng.normal()) };
-  return { "embed.weight": table, ...prefixed(gruCell(embedding, hidden).params, "gru"), ...prefixed(linear(hidden, characters).params, "out") };
+  const table: ParamDef = {
+    shape: [characters, embedding],
+    kind: "weight",
+    role: "embedding",
+    prunable: true,
+    init: (rng) => Float32Array.from({ length: characters * embedding }, () => rng.normal()),
+  };
+  return {
+    "embed.weight": table,
+    ...prefixed(gruCell(embedding, hidden).params, "gru"),
+    ...prefixed(linear(hidden, characters).params, "out"),
+  };
 }
 
 const weightsOf = (defs: Tree<ParamDef>): string[] => Object.keys(defs).filter((path) => defs[path]!.kind === "weight");
@@ -47,7 +69,9 @@ function specsOf({ sizes, masked }: Forward): Tree<ParamSpec> {
 
 /** Mean loss in nats and the state after the window. */
 function lossOf({ sizes, streams, window, masked }: Forward, params: Tree<Value>, inputs: Tree<Value>): { loss: Value; h: Value } {
-  const p = mapTree(networkOf(sizes), (_, path) => (masked.includes(path) ? mul(params[path]!, params[maskOfPath(path)]!) : params[path]!));
+  const p = mapTree(networkOf(sizes), (_, path) =>
+    masked.includes(path) ? mul(params[path]!, params[maskOfPath(path)]!) : params[path]!,
+  );
   const cell = gruCell(sizes.embedding, sizes.hidden);
   const own = within(p, "gru");
   const e = reshape(gather(p["embed.weight"]!, inputs["x"]!), [window, streams, sizes.embedding]);
@@ -78,7 +102,10 @@ export function textTrainingProgram(forward: Forward, optimizer: Optimizer): { p
   const program = trace(
     ({ params, inputs }) => {
       const { loss, h } = lossOf(forward, params, inputs);
-      const found = gradients(loss, paths.map((path) => params[path]!));
+      const found = gradients(
+        loss,
+        paths.map((path) => params[path]!),
+      );
       const { grads } = clipByNorm(Object.fromEntries(paths.map((path, i) => [path, found[i]!])), 1);
       const updates = optimizer.update({ params: mapTree(trained, (_, path) => params[path]!), grads, slots: params, inputs });
       return { outputs: { loss, next: h }, updates };
@@ -92,10 +119,13 @@ export function textTrainingProgram(forward: Forward, optimizer: Optimizer): { p
 export function bitsPerCharacter(engine: Engine, sizes: Sizes, params: Tree<Tensor>, ids: Int32Array): number {
   const forward: Forward = { sizes, streams: 64, window: 50, masked: [] };
   const store = engine.params(specsOf(forward), params);
-  const program = trace(({ params: p, inputs }) => {
-    const { loss, h } = lossOf(forward, p, inputs);
-    return { outputs: { loss, next: h } };
-  }, { params: specsOf(forward), inputs: inputsOf(forward) });
+  const program = trace(
+    ({ params: p, inputs }) => {
+      const { loss, h } = lossOf(forward, p, inputs);
+      return { outputs: { loss, next: h } };
+    },
+    { params: specsOf(forward), inputs: inputsOf(forward) },
+  );
   const plan = engine.compile(program, store);
   const read = windows(ids, forward.streams, forward.window);
   let h = new Float32Array(forward.streams * sizes.hidden);
@@ -126,14 +156,26 @@ export function trainText(
   engine: Engine,
   text: Text,
   sizes: Sizes,
-  { updater, steps, streams, window, rate, seed }: { updater: Updater | undefined; steps: number; streams: number; window: number; rate: number; seed: number },
+  {
+    updater,
+    steps,
+    streams,
+    window,
+    rate,
+    seed,
+  }: { updater: Updater | undefined; steps: number; streams: number; window: number; rate: number; seed: number },
   watch: (step: number, loss: number) => void = () => {},
 ): { params: Tree<Tensor>; masks: Tree<Mask>; returned: number } {
   const defs = networkOf(sizes);
   const rng = createRng(seed);
-  const infos = mapTree(defs, ({ shape, kind }): ParamInfo => ({ shape, prunable: kind === "weight", kind: kind === "weight" ? "recurrent" : "bias" }));
+  const infos = mapTree(
+    defs,
+    ({ shape, kind }): ParamInfo => ({ shape, prunable: kind === "weight", kind: kind === "weight" ? "recurrent" : "bias" }),
+  );
   const initial = mapTree(defs, ({ shape, init }, path) => tensor(shape, init(rng.split("init").split(path))));
-  const started = updater?.init({ params: initial, infos, rng: rng.split("masks"), steps }) as { masks: Tree<Mask>; state?: unknown } | undefined;
+  const started = updater?.init({ params: initial, infos, rng: rng.split("masks"), steps }) as
+    | { masks: Tree<Mask>; state?: unknown }
+    | undefined;
   let masks = started?.masks ?? {};
   let state = started?.state;
   const optimizer = adam({});
@@ -176,7 +218,11 @@ export function textNonZeros(sizes: Sizes, sparsity: number): number {
 
 /** The dense network with as many parameters, embedding and state of nearly one size. */
 export function smallSizes(sizes: Sizes, sparsity: number): Sizes {
-  const [embedding, hidden] = equalPair(textNonZeros(sizes, sparsity), (e, h) => paramsIn({ ...sizes, embedding: e, hidden: h }), 1);
+  const [embedding, hidden] = equalPair(
+    textNonZeros(sizes, sparsity),
+    (e, h) => paramsIn({ ...sizes, embedding: e, hidden: h }),
+    1,
+  );
   return { ...sizes, embedding, hidden };
 }
 
@@ -196,15 +242,32 @@ export async function measureText(config: TextConfig, { threads, dataFolder, pro
   };
   const engine = await createEngine({ threads });
   try {
-    const { params, masks, returned } = trainText(engine, text, sizes, { updater: updaters[arm](), steps, streams, window, rate, seed }, (step, loss) => {
-      if (step % 20 === 0) progress(step / steps, `step ${step} of ${steps}, ${(loss / Math.LN2).toFixed(2)} bits`);
-    });
+    const { params, masks, returned } = trainText(
+      engine,
+      text,
+      sizes,
+      { updater: updaters[arm](), steps, streams, window, rate, seed },
+      (step, loss) => {
+        if (step % 20 === 0) progress(step / steps, `step ${step} of ${steps}, ${(loss / Math.LN2).toFixed(2)} bits`);
+      },
+    );
     let outside = 0;
-    for (const [path, mask] of Object.entries(masks)) mask.data.forEach((kept, i) => {
-      if (!kept && params[path]!.data[i] !== 0) outside++;
-    });
+    for (const [path, mask] of Object.entries(masks))
+      mask.data.forEach((kept, i) => {
+        if (!kept && params[path]!.data[i] !== 0) outside++;
+      });
     const metric = bitsPerCharacter(engine, sizes, params, text.test);
-    return { metric, ...storageOf(mapTree(params, ({ shape }) => shape), masks), theoreticalFlops: 0, scheduleError: -1, returned, outside };
+    return {
+      metric,
+      ...storageOf(
+        mapTree(params, ({ shape }) => shape),
+        masks,
+      ),
+      theoreticalFlops: 0,
+      scheduleError: -1,
+      returned,
+      outside,
+    };
   } finally {
     engine.close();
   }

@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { InputError } from "../../src/core/index.js";
-import { type Paper, type Scale } from "./types.js";
+import type { Paper, Scale } from "./types.js";
 
 /** `.ts` from a checkout under tsx or vitest, `.js` when compiled. */
 export const extension = import.meta.url.endsWith(".ts") ? ".ts" : ".js";
@@ -54,7 +54,8 @@ export function checkPaper(paper: Paper, file: string): void {
   for (const { says, where, unit, paper: number } of paper.claims) {
     if (!says || !where || !unit) fail(`claim ${JSON.stringify(says)}: says, where and unit must not be empty`);
     if (said.has(says)) fail(`two claims say ${JSON.stringify(says)}`);
-    if (number !== null && !Number.isFinite(number)) fail(`claim ${JSON.stringify(says)}: the paper's number must be finite or null`);
+    if (number !== null && !Number.isFinite(number))
+      fail(`claim ${JSON.stringify(says)}: the paper's number must be finite or null`);
     said.add(says);
   }
 }

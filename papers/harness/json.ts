@@ -12,9 +12,15 @@ export function requirePlain(value: unknown, place: string): void {
       if (item === undefined) throw new InputError(`${place}[${i}]: is undefined`);
       requirePlain(item, `${place}[${i}]`);
     });
-  } else if (typeof value === "object" && (Object.getPrototypeOf(value) === Object.prototype || Object.getPrototypeOf(value) === null)) {
+  } else if (
+    typeof value === "object" &&
+    (Object.getPrototypeOf(value) === Object.prototype || Object.getPrototypeOf(value) === null)
+  ) {
     for (const [key, item] of Object.entries(value)) requirePlain(item, `${place}.${key}`);
-  } else throw new InputError(`${place}: expected plain JSON, got ${typeof value === "object" ? (value as object).constructor?.name : typeof value}`);
+  } else
+    throw new InputError(
+      `${place}: expected plain JSON, got ${typeof value === "object" ? (value as object).constructor?.name : typeof value}`,
+    );
 }
 
 /** The value with the keys of every object sorted, so that equal values have equal text. */
@@ -30,4 +36,7 @@ function canonical(value: unknown): unknown {
 }
 
 /** SHA-256 of a plain value, the same for any order of keys. */
-export const contentHash = (value: unknown): string => createHash("sha256").update(JSON.stringify(canonical(value))).digest("hex");
+export const contentHash = (value: unknown): string =>
+  createHash("sha256")
+    .update(JSON.stringify(canonical(value)))
+    .digest("hex");

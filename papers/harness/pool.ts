@@ -54,7 +54,15 @@ export function processPool(size: number, execArgv: readonly string[] = process.
           }
         };
         const onExit = (code: number | null, signal: string | null) =>
-          finish(() => fail(new Error(`its process ended (${signal ? `signal ${signal}` : `exit code ${code}`})${signal === "SIGKILL" ? ", perhaps out of memory" : ""}`)), false);
+          finish(
+            () =>
+              fail(
+                new Error(
+                  `its process ended (${signal ? `signal ${signal}` : `exit code ${code}`})${signal === "SIGKILL" ? ", perhaps out of memory" : ""}`,
+                ),
+              ),
+            false,
+          );
         const onError = (error: Error) => finish(() => fail(error), false);
         child.on("message", onMessage);
         child.once("exit", onExit);

@@ -8,7 +8,8 @@ export function short(value: number): string {
   return size >= 1e6 || (size > 0 && size < 1e-3) ? value.toExponential(2) : String(Number(value.toPrecision(4)));
 }
 
-const measuredText = ({ measured, low, high }: ClaimResult) => (low === high ? short(measured) : `${short(measured)} [${short(low)}, ${short(high)}]`);
+const measuredText = ({ measured, low, high }: ClaimResult) =>
+  low === high ? short(measured) : `${short(measured)} [${short(low)}, ${short(high)}]`;
 
 const claimColumns = ["claim", "where", "paper", "measured [95 %]", "unit", "verdict"] as const;
 
@@ -44,7 +45,16 @@ export function columnsText(columns: readonly string[], rows: readonly (readonly
   const line = (row: readonly string[]) => {
     const first = wrap(row[0] ?? "", widths[0]!);
     return first
-      .map((part, k) => [part.padEnd(widths[0]!), ...row.slice(1).map((cell, i) => (k > 0 ? "" : right[i + 1] ? cell.padStart(widths[i + 1]!) : cell.padEnd(widths[i + 1]!)))].join("  ").trimEnd())
+      .map((part, k) =>
+        [
+          part.padEnd(widths[0]!),
+          ...row
+            .slice(1)
+            .map((cell, i) => (k > 0 ? "" : right[i + 1] ? cell.padStart(widths[i + 1]!) : cell.padEnd(widths[i + 1]!))),
+        ]
+          .join("  ")
+          .trimEnd(),
+      )
       .join("\n");
   };
   return [line(cells[0]!), widths.map((w) => "-".repeat(w)).join("  "), ...cells.slice(1).map(line)].join("\n");
@@ -62,7 +72,8 @@ export function resultText(result: PaperResult, width = 120): string {
   ].join("\n");
 }
 
-const cell = (value: string | number) => (typeof value === "number" ? short(value) : value).replaceAll("|", "\\|").replaceAll("\n", " ");
+const cell = (value: string | number) =>
+  (typeof value === "number" ? short(value) : value).replaceAll("|", "\\|").replaceAll("\n", " ");
 
 const markdownTable = (columns: readonly string[], rows: readonly (readonly (string | number)[])[]): string =>
   [columns, columns.map(() => "---"), ...rows].map((row) => `| ${row.map(cell).join(" | ")} |`).join("\n");

@@ -33,7 +33,16 @@ function inPlace(ran: string[] = [], of = paper): Executor {
   };
 }
 
-const options = (executor: Executor, of = paper, seeds = [0, 1, 2]) => ({ paper: of, file, scale: "small" as const, seeds, threads: 1, dataFolder: "", cache, executor });
+const options = (executor: Executor, of = paper, seeds = [0, 1, 2]) => ({
+  paper: of,
+  file,
+  scale: "small" as const,
+  seeds,
+  threads: 1,
+  dataFolder: "",
+  cache,
+  executor,
+});
 
 /** The toy with other jobs. */
 const withJobs = (...jobs: Job<unknown>[]): Paper => ({
@@ -106,12 +115,18 @@ describe("reproduce", () => {
   });
 
   it("refuses results that are not numbers, double ids, and configurations that are not JSON", async () => {
-    await expect(reproduce(options(inPlace(), withJobs({ id: "x", config: { arm: "nan", seed: 0 } })))).rejects.toThrow("toy: job x: result.accuracy: is NaN");
+    await expect(reproduce(options(inPlace(), withJobs({ id: "x", config: { arm: "nan", seed: 0 } })))).rejects.toThrow(
+      "toy: job x: result.accuracy: is NaN",
+    );
     const twice = withJobs({ id: "x", config: { arm: "small", seed: 0 } }, { id: "x", config: { arm: "small", seed: 1 } });
     await expect(reproduce(options(inPlace(), twice))).rejects.toThrow("two jobs are called x");
     await expect(reproduce(options(inPlace(), withJobs({ id: "a b", config: {} })))).rejects.toThrow('job id "a b"');
-    await expect(reproduce(options(inPlace(), withJobs({ id: "x", config: { f: () => 1 } })))).rejects.toThrow("config of job x.f: expected plain JSON, got function");
-    expect(() => judge({ ...paper, claims: [{ ...paper.claims[0]!, measure: () => ({ value: 1, low: 2, high: 3 }) }] }, [])).toThrow("in order");
+    await expect(reproduce(options(inPlace(), withJobs({ id: "x", config: { f: () => 1 } })))).rejects.toThrow(
+      "config of job x.f: expected plain JSON, got function",
+    );
+    expect(() =>
+      judge({ ...paper, claims: [{ ...paper.claims[0]!, measure: () => ({ value: 1, low: 2, high: 3 }) }] }, []),
+    ).toThrow("in order");
   });
 
   it("measures in child processes, and survives one that dies", async () => {
@@ -120,7 +135,9 @@ describe("reproduce", () => {
       const { result, outcomes } = await reproduce(options(pool, paper, [0, 1]));
       expect(outcomes.every(({ result }) => (result as { pid: number }).pid !== process.pid)).toBe(true);
       expect(result.claims[0]!.verdict).toBe("reproduced");
-      await expect(reproduce(options(pool, withJobs({ id: "x", config: { arm: "die", seed: 0 } })))).rejects.toThrow("toy: job x: its process ended (signal SIGKILL)");
+      await expect(reproduce(options(pool, withJobs({ id: "x", config: { arm: "die", seed: 0 } })))).rejects.toThrow(
+        "toy: job x: its process ended (signal SIGKILL)",
+      );
       const config: ToyConfig = { arm: "small", seed: 9 };
       expect((await pool.run({ file, config, threads: 1, dataFolder: "" }, () => {})) as object).toMatchObject({ accuracy: 69 });
     } finally {
@@ -167,7 +184,10 @@ describe("what identifies a measurement", () => {
     const folder = mkdtempSync(join(tmpdir(), "sparseland-code-"));
     try {
       const write = (name: string, text: string) => writeFileSync(join(folder, name), text);
-      write("run.ts", 'import { a } from "./a.js";\nimport { claims } from "./claims.js";\nimport { readFileSync } from "node:fs";');
+      write(
+        "run.ts",
+        'import { a } from "./a.js";\nimport { claims } from "./claims.js";\nimport { readFileSync } from "node:fs";',
+      );
       write("a.ts", 'export { b as a } from "./b.js";');
       write("b.ts", "export const b = 1;");
       write("claims.ts", "export const claims = [];");
@@ -198,8 +218,23 @@ describe("rendering", () => {
     expect(page).toContain("![A toy: measured](results/toy.svg)");
   });
   it("wraps the first column and sets numbers to the right", () => {
-    expect(columnsText(["name", "n"], [["one two three four five six", 5], ["x", 123]], 30)).toBe(
-      [`name${" ".repeat(25)}n`, "-------------------------  ---", "one two three four five      5", "six", "x                          123"].join("\n"),
+    expect(
+      columnsText(
+        ["name", "n"],
+        [
+          ["one two three four five six", 5],
+          ["x", 123],
+        ],
+        30,
+      ),
+    ).toBe(
+      [
+        `name${" ".repeat(25)}n`,
+        "-------------------------  ---",
+        "one two three four five      5",
+        "six",
+        "x                          123",
+      ].join("\n"),
     );
   });
 });

@@ -83,7 +83,8 @@ export async function measureOutcomes(options: ReproduceOptions): Promise<Outcom
   for (let step = await generator.next([]); !step.done; ) {
     const batch = step.value;
     for (const { id, config } of batch) {
-      if (!/^[\w.-]+$/.test(id)) throw new InputError(`${paper.slug}: job id ${JSON.stringify(id)}: expected letters, digits, . _ -`);
+      if (!/^[\w.-]+$/.test(id))
+        throw new InputError(`${paper.slug}: job id ${JSON.stringify(id)}: expected letters, digits, . _ -`);
       if (ids.has(id)) throw new InputError(`${paper.slug}: two jobs are called ${id}`);
       requirePlain(config, `${paper.slug}: config of job ${id}`);
       ids.add(id);
@@ -97,7 +98,9 @@ export async function measureOutcomes(options: ReproduceOptions): Promise<Outcom
         return { ...job, result: kept.result };
       }
       try {
-        const result = await executor.run({ file, config: job.config, threads, dataFolder }, (fraction, words) => onProgress({ type: "job", id: job.id, fraction, words }));
+        const result = await executor.run({ file, config: job.config, threads, dataFolder }, (fraction, words) =>
+          onProgress({ type: "job", id: job.id, fraction, words }),
+        );
         requirePlain(result, "result");
         writeWhole(keep(job), JSON.stringify({ id: job.id, config: job.config, result }));
         onProgress({ type: "done", id: job.id, cached: false });
@@ -127,7 +130,9 @@ export function judge(paper: Paper, outcomes: readonly Outcome<unknown, unknown>
     const measured = claim.measure(outcomes);
     const { value, low, high } = measured;
     if (![value, low, high].every(Number.isFinite) || low > value || high < value) {
-      throw new InputError(`${paper.slug}: claim ${JSON.stringify(claim.says)}: measured ${value} in [${low}, ${high}], expected finite numbers in order`);
+      throw new InputError(
+        `${paper.slug}: claim ${JSON.stringify(claim.says)}: measured ${value} in [${low}, ${high}], expected finite numbers in order`,
+      );
     }
     all[claim.says] = measured;
   }
@@ -135,16 +140,43 @@ export function judge(paper: Paper, outcomes: readonly Outcome<unknown, unknown>
     const { value, low, high, note } = all[claim.says]!;
     const verdict = verdictOf(claim, all[claim.says]!, all);
     const { says, where, paper: number, unit, scale } = claim;
-    return { says, where, paper: number, measured: value, low, high, unit, verdict, scale, ...(note === undefined ? {} : { note }) };
+    return {
+      says,
+      where,
+      paper: number,
+      measured: value,
+      low,
+      high,
+      unit,
+      verdict,
+      scale,
+      ...(note === undefined ? {} : { note }),
+    };
   });
 }
 
 /** Measures and judges a paper. */
-export async function reproduce(options: ReproduceOptions): Promise<{ result: PaperResult; outcomes: Outcome<unknown, unknown>[] }> {
+export async function reproduce(
+  options: ReproduceOptions,
+): Promise<{ result: PaperResult; outcomes: Outcome<unknown, unknown>[] }> {
   const { paper, scale, seeds } = options;
   const outcomes = await measureOutcomes(options);
   const claims = judge(paper, outcomes);
   const { slug, title, arxiv } = paper;
   const tables = paper.tables?.(outcomes) ?? [];
-  return { outcomes, result: { slug, title, arxiv, scale, setting: paper.settings[scale], seeds, machine: thisMachine(), claims, tables, figure: paper.figure ? `${slug}.svg` : null } };
+  return {
+    outcomes,
+    result: {
+      slug,
+      title,
+      arxiv,
+      scale,
+      setting: paper.settings[scale],
+      seeds,
+      machine: thisMachine(),
+      claims,
+      tables,
+      figure: paper.figure ? `${slug}.svg` : null,
+    },
+  };
 }

@@ -56,7 +56,8 @@ describe("intervals", () => {
     expect(low).toBeCloseTo(0.08694818717263142, 10);
     expect(high).toBeCloseTo(1.233051812827373, 10);
   });
-  it("a single seed has no interval and says so", () => expect(interval([3])).toEqual({ value: 3, low: 3, high: 3, note: "one value, no interval" }));
+  it("a single seed has no interval and says so", () =>
+    expect(interval([3])).toEqual({ value: 3, low: 3, high: 3, note: "one value, no interval" }));
   it("small helpers, by hand", () => {
     expect(mean([1, 2, 6])).toBe(3);
     expect(standardDeviation([1, 3])).toBeCloseTo(Math.SQRT2, 15);
@@ -109,7 +110,12 @@ describe("spearman", () => {
     fc.assert(
       fc.property(fc.uniqueArray(fc.integer({ min: -40, max: 40 }), { minLength: 3, maxLength: 9 }), (values) => {
         const other = values.map((_, i) => i);
-        expect(spearman(values.map((v) => Math.exp(v / 10)), other)).toBeCloseTo(spearman(values, other), 12);
+        expect(
+          spearman(
+            values.map((v) => Math.exp(v / 10)),
+            other,
+          ),
+        ).toBeCloseTo(spearman(values, other), 12);
       }),
     );
   });

@@ -7,7 +7,8 @@ import { studentCdf, studentQuantile } from "./student.js";
 import type { Measured } from "./types.js";
 
 function finite(place: string, values: readonly number[], least: number): void {
-  if (values.length < least) throw new InputError(`${place}: expected at least ${least} value${least > 1 ? "s" : ""}, got ${values.length}`);
+  if (values.length < least)
+    throw new InputError(`${place}: expected at least ${least} value${least > 1 ? "s" : ""}, got ${values.length}`);
   const at = values.findIndex((value) => !Number.isFinite(value));
   if (at >= 0) throw new InputError(`${place}: value ${at} is ${values[at]}, expected a finite number`);
 }
@@ -92,7 +93,8 @@ export function equivalence(a: readonly number[], b: readonly number[], margin: 
   const difference = interval(differences, 1 - 2 * alpha);
   const error = standardDeviation(differences) / Math.sqrt(differences.length);
   const degrees = differences.length - 1;
-  const tail = (t: number) => (Number.isNaN(t) ? 0.5 : t === Number.POSITIVE_INFINITY ? 1 : t === Number.NEGATIVE_INFINITY ? 0 : studentCdf(t, degrees));
+  const tail = (t: number) =>
+    Number.isNaN(t) ? 0.5 : t === Number.POSITIVE_INFINITY ? 1 : t === Number.NEGATIVE_INFINITY ? 0 : studentCdf(t, degrees);
   const pLower = 1 - tail((difference.value + margin) / error);
   const pUpper = tail((difference.value - margin) / error);
   return { difference, pLower, pUpper, equivalent: Math.max(pLower, pUpper) < alpha, noWorse: pLower < alpha };
@@ -133,6 +135,7 @@ export function spearman(a: readonly number[], b: readonly number[]): number {
     xx += (x[i]! - mx) ** 2;
     yy += (y[i]! - my) ** 2;
   }
-  if (xx === 0 || yy === 0) throw new InputError("spearman: expected values that differ, got a constant side (the correlation is undefined)");
+  if (xx === 0 || yy === 0)
+    throw new InputError("spearman: expected values that differ, got a constant side (the correlation is undefined)");
   return Math.max(-1, Math.min(1, xy / Math.sqrt(xx * yy)));
 }

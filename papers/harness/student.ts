@@ -27,7 +27,11 @@ function incompleteBeta(x: number, y: number, a: number, b: number): number {
   for (let i = 0; i < 1000; i++) {
     const m = i >> 1;
     const numerator =
-      i === 0 ? 1 : i % 2 === 0 ? (m * (b - m) * x) / ((a + 2 * m - 1) * (a + 2 * m)) : (-(a + m) * (a + b + m) * x) / ((a + 2 * m) * (a + 2 * m + 1));
+      i === 0
+        ? 1
+        : i % 2 === 0
+          ? (m * (b - m) * x) / ((a + 2 * m - 1) * (a + 2 * m))
+          : (-(a + m) * (a + b + m) * x) / ((a + 2 * m) * (a + 2 * m + 1));
     d = 1 + numerator * d;
     d = 1 / (Math.abs(d) < tiny ? tiny : d);
     c = 1 + numerator / c;

@@ -1,13 +1,20 @@
 /** What the paper says about segments and sparse codes, and when we call it reproduced. */
-import { type Claim, interval, type Measured } from "../harness/index.js";
+
 import type { Outcome } from "../harness/index.js";
-import type { closedForms, Comparison, RealCodes, unionRatios } from "./experiments.js";
+import { type Claim, interval, type Measured } from "../harness/index.js";
+import type { Comparison, closedForms, RealCodes, unionRatios } from "./experiments.js";
 
 /** One job. */
 export type Config =
   | { readonly kind: "closed" }
   | { readonly kind: "simulation"; readonly seed: number; readonly trials: number }
-  | { readonly kind: "images"; readonly seed: number; readonly set: "fashion-mnist" | "mnist"; readonly stored: number; readonly shown: number };
+  | {
+      readonly kind: "images";
+      readonly seed: number;
+      readonly set: "fashion-mnist" | "mnist";
+      readonly stored: number;
+      readonly shown: number;
+    };
 
 /** What a job measured; the fields of its kind are there. */
 export interface Result {
@@ -35,10 +42,14 @@ const excess = (set: "fashion-mnist" | "mnist", name: string): Claim<Config, Res
   paper: null,
   unit: "ratio",
   scale: "reduced",
-  measure: (outcomes) => ({ ...interval(ratios(outcomes, set, 8)), note: "correlated codes: the effective dimension is in the table" }),
+  measure: (outcomes) => ({
+    ...interval(ratios(outcomes, set, 8)),
+    note: "correlated codes: the effective dimension is in the table",
+  }),
   passes: ({ low }) => low > 1,
 });
 
+/** The claims, rules included, as stated before measuring. */
 export const claims: readonly Claim<Config, Result>[] = [
   {
     says: "Probability of a false match at n = 10000, a = 300, s = 24, theta = 12",
@@ -77,7 +88,8 @@ export const claims: readonly Claim<Config, Result>[] = [
     paper: 1,
     unit: "ratio",
     scale: "as published",
-    measure: (outcomes) => interval(outcomes.flatMap(({ result }) => (result.unions ?? []).map(({ formula, simulated }) => formula / simulated))),
+    measure: (outcomes) =>
+      interval(outcomes.flatMap(({ result }) => (result.unions ?? []).map(({ formula, simulated }) => formula / simulated))),
     passes: ({ low, high }) => low > 0.8 && high < 1.2,
   },
   {

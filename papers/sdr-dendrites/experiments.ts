@@ -2,8 +2,8 @@
 import { createRng } from "../../src/core/index.js";
 import {
   classificationError,
-  createKWinnerEncoder,
   createCodeStore,
+  createKWinnerEncoder,
   type Estimate,
   exactFalseMatch,
   falseMatch,
@@ -64,23 +64,48 @@ export function simulations(seed: number, trials: number): Comparison[] {
   const rows: Comparison[] = [];
   for (const [cells, active, synapses, threshold] of MATCHES) {
     const segment = { cells, active, synapses, threshold };
-    rows.push(compare(`match n ${cells} a ${active} s ${synapses} theta ${threshold}`, falseMatch(segment), simulateFalseMatch(segment, trials, rng)));
+    rows.push(
+      compare(
+        `match n ${cells} a ${active} s ${synapses} theta ${threshold}`,
+        falseMatch(segment),
+        simulateFalseMatch(segment, trials, rng),
+      ),
+    );
   }
   for (const [active, synapses, threshold, silenced] of MISSES) {
     const segment = { active, synapses, threshold, silenced };
-    rows.push(compare(`miss a ${active} s ${synapses} theta ${threshold} c ${silenced}`, falseMiss(segment), simulateFalseMiss(segment, trials, rng)));
+    rows.push(
+      compare(
+        `miss a ${active} s ${synapses} theta ${threshold} c ${silenced}`,
+        falseMiss(segment),
+        simulateFalseMiss(segment, trials, rng),
+      ),
+    );
   }
-  for (const [patterns, threshold] of [[500, 5], [500, 4], [50, 4]] as const) {
+  for (const [patterns, threshold] of [
+    [500, 5],
+    [500, 4],
+    [50, 4],
+  ] as const) {
     const segment = { cells: 100, active: 7, synapses: 7, threshold };
     const formula = classificationError(logFalseMatch(segment), patterns).exact;
     const runs = Math.max(200, Math.round((trials * 10) / patterns));
-    rows.push(compare(`classify n 100 a = s = 7 theta ${threshold}, ${patterns} patterns`, formula, simulateClassification(segment, patterns, runs, rng)));
+    rows.push(
+      compare(
+        `classify n 100 a = s = 7 theta ${threshold}, ${patterns} patterns`,
+        formula,
+        simulateClassification(segment, patterns, runs, rng),
+      ),
+    );
   }
   return rows;
 }
 
 /** The union formula against simulation: an approximation, so the ratio is reported and not an interval. */
-export function unionRatios(seed: number, trials: number): { readonly patterns: number; readonly formula: number; readonly simulated: number }[] {
+export function unionRatios(
+  seed: number,
+  trials: number,
+): { readonly patterns: number; readonly formula: number; readonly simulated: number }[] {
   const rng = createRng(seed).split("union");
   return [2, 3, 5, 8].map((patterns) => {
     const segment = { cells: 1000, active: 100, synapses: 20, threshold: 10 };
@@ -101,7 +126,13 @@ export function closedForms() {
   const question = { cells: 4000, active: 128, synapses: 24, silenced: 64 };
   const table = thresholdTable(question);
   let worst = 0;
-  for (const [cells, active, synapses, threshold] of [[10_000, 300, 24, 12], [10_000, 64, 24, 12], [2000, 40, 20, 10], [1000, 200, 25, 15], [20_000, 200, 25, 15]] as const) {
+  for (const [cells, active, synapses, threshold] of [
+    [10_000, 300, 24, 12],
+    [10_000, 64, 24, 12],
+    [2000, 40, 20, 10],
+    [1000, 200, 25, 15],
+    [20_000, 200, 25, 15],
+  ] as const) {
     const segment = { cells, active, synapses, threshold };
     worst = Math.max(worst, Math.abs(falseMatch(segment) / rationalToNumber(exactFalseMatch(segment)) - 1));
   }

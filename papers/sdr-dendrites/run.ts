@@ -11,7 +11,8 @@ const SIZES = {
 
 export const paper = definePaper<Config, Result>({
   slug: "sdr-dendrites",
-  title: "How do neurons operate on sparse distributed representations? A mathematical theory of sparsity, neurons and active dendrites",
+  title:
+    "How do neurons operate on sparse distributed representations? A mathematical theory of sparsity, neurons and active dendrites",
   arxiv: "1601.00720",
   claims,
   settings: {
@@ -24,7 +25,8 @@ export const paper = definePaper<Config, Result>({
     const jobs: Job<Config>[] = [{ id: "closed-forms", config: { kind: "closed" } }];
     for (const seed of seeds) {
       jobs.push({ id: `simulation-${seed}`, config: { kind: "simulation", seed, trials } });
-      for (const set of ["fashion-mnist", "mnist"] as const) jobs.push({ id: `${set}-${seed}`, config: { kind: "images", seed, set, stored, shown } });
+      for (const set of ["fashion-mnist", "mnist"] as const)
+        jobs.push({ id: `${set}-${seed}`, config: { kind: "images", seed, set, stored, shown } });
     }
     yield jobs;
   },
@@ -38,7 +40,10 @@ export const paper = definePaper<Config, Result>({
   },
   figure(outcomes) {
     const { scaling } = outcomes.find(({ result }) => result.closed)!.result.closed!;
-    const line = (name: string, of: (row: (typeof scaling)[number]) => number) => ({ name, points: scaling.map((row) => ({ x: row.n, y: of(row) })) });
+    const line = (name: string, of: (row: (typeof scaling)[number]) => number) => ({
+      name,
+      points: scaling.map((row) => ({ x: row.n, y: of(row) })),
+    });
     return {
       title: "False matches as the population grows (s 24, threshold 12)",
       x: { label: "cells", scale: "log" },
@@ -55,7 +60,17 @@ export const paper = definePaper<Config, Result>({
     const rows = (set: string) =>
       outcomes
         .filter(({ config }) => config.kind === "images" && config.set === set)
-        .flatMap(({ config, result }) => result.images!.map((r) => [set, config.kind === "images" ? config.seed : 0, r.threshold, r.rate, r.formula, r.rate / r.formula, r.effectiveCells ?? "none seen"]));
+        .flatMap(({ config, result }) =>
+          result.images!.map((r) => [
+            set,
+            config.kind === "images" ? config.seed : 0,
+            r.threshold,
+            r.rate,
+            r.formula,
+            r.rate / r.formula,
+            r.effectiveCells ?? "none seen",
+          ]),
+        );
     return [
       {
         title: "Formula beside simulation (first seed)",

@@ -46,7 +46,15 @@ export function storageOf(shapes: Tree<readonly number[]>, masks: Tree<Mask>): O
     csrBytes += csr;
     bestBytes += best;
   }
-  return { params, nonZeros, sparsity: maskable === 0 ? 0 : 1 - kept / maskable, valueBytes: 4 * nonZeros, bitmapBytes, csrBytes, bestBytes };
+  return {
+    params,
+    nonZeros,
+    sparsity: maskable === 0 ? 0 : 1 - kept / maskable,
+    valueBytes: 4 * nonZeros,
+    bitmapBytes,
+    csrBytes,
+    bestBytes,
+  };
 }
 
 /** Costs of a model under masks (none: dense). */
@@ -54,7 +62,14 @@ export function costOf(model: Model, masks: Tree<Mask> = {}): Cost {
   const layers = layersOf(model);
   const defs = Object.entries(model.module.params).filter(([, def]) => def.kind !== "statistic");
   const storage = storageOf(Object.fromEntries(defs.map(([path, { shape }]) => [path, shape])), masks);
-  if (storage.params !== countParams(model)) throw new Error(`${model.name}: ${storage.params} parameters counted, the model says ${countParams(model)}`);
+  if (storage.params !== countParams(model))
+    throw new Error(`${model.name}: ${storage.params} parameters counted, the model says ${countParams(model)}`);
   const counts = Object.fromEntries(defs.map(([path, { shape }]) => [path, masks[path] ? countKept(masks[path]!) : sizeOf(shape)]));
-  return { ...storage, theoreticalFlops: theoreticalFlops(layers.filter(({ uses }) => uses > 0), counts) };
+  return {
+    ...storage,
+    theoreticalFlops: theoreticalFlops(
+      layers.filter(({ uses }) => uses > 0),
+      counts,
+    ),
+  };
 }

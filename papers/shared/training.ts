@@ -1,7 +1,8 @@
 /** Training as a measurement: runs the loop to its end and tells the harness how far it is. */
-import type { Engine } from "../../src/engine/index.js";
-import { type Trained, type TrainEvent, type TrainOptions, train } from "../../src/train/index.js";
+
 import { take } from "../../src/data/index.js";
+import type { Engine } from "../../src/engine/index.js";
+import { type TrainEvent, type Trained, type TrainOptions, train } from "../../src/train/index.js";
 import type { JobContext } from "../harness/index.js";
 
 /** Everything `train` takes but the clock and the engine. */
@@ -16,7 +17,10 @@ export async function trainToEnd(
   engine: Engine,
   training: Training,
   { now, progress }: JobContext,
-  { span = [0, 1], watch }: { span?: readonly [number, number]; watch?: (event: Extract<TrainEvent, { kind: "step" }>) => void } = {},
+  {
+    span = [0, 1],
+    watch,
+  }: { span?: readonly [number, number]; watch?: (event: Extract<TrainEvent, { kind: "step" }>) => void } = {},
 ): Promise<Trained> {
   // Each epoch's evaluation is for the curve alone; papers measure the final network themselves.
   const loop = train({ ...training, test: take(training.test, 512), engine, now, reportEvery: watch ? 1 : 20 });

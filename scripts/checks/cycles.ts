@@ -27,7 +27,8 @@ export function checkCycles(project: Project): Finding[] {
     if (low.get(path) !== index.get(path)) return;
     const group = stack.splice(stack.indexOf(path)).sort();
     for (const member of group) onStack.delete(member);
-    if (group.length > 1 || next(path).includes(path)) findings.push({ path: group[0]!, line: 1, problem: `import cycle of ${group.join(", ")}` });
+    if (group.length > 1 || next(path).includes(path))
+      findings.push({ path: group[0]!, line: 1, problem: `import cycle of ${group.join(", ")}` });
   };
   for (const path of project.keys()) if (!isTest(path) && !index.has(path)) visit(path);
   return findings;

@@ -1,12 +1,19 @@
 /** Every public export of the package's entries has a docstring. */
 import { type Finding, type Project, withoutComments } from "./project.js";
 
-const declaration = /^export (?:declare )?(?:default )?(?:abstract )?(?:async )?(?:function\*?|const|let|class|interface|type|enum) +([\w$]+)/;
+const declaration =
+  /^export (?:declare )?(?:default )?(?:abstract )?(?:async )?(?:function\*?|const|let|class|interface|type|enum) +([\w$]+)/;
 const star = /^export (?:type )?\* from\s*"([^"]+)"/;
 const named = /^export (?:type )?\{([^}]*)\} from\s*"([^"]+)"/;
 
 /** The exported names of `path` (all when `only` is undefined), followed through re-exports, that lack a docstring. */
-function undocumented(project: Project, path: string, only: ReadonlySet<string> | undefined, seen: Set<string>, findings: Finding[]): void {
+function undocumented(
+  project: Project,
+  path: string,
+  only: ReadonlySet<string> | undefined,
+  seen: Set<string>,
+  findings: Finding[],
+): void {
   const file = project.get(path);
   if (!file) return;
   const lines = file.text.split("\n");
@@ -17,7 +24,16 @@ function undocumented(project: Project, path: string, only: ReadonlySet<string> 
     if (every) undocumented(project, target(every[1]!), only, seen, findings);
     const some = named.exec(line);
     if (some) {
-      const names = some[1]!.split(",").map((name) => name.trim().replace(/^type /, "").split(/\s+as\s+/)[0]!).filter((name) => name !== "");
+      const names = some[1]!
+        .split(",")
+        .map(
+          (name) =>
+            name
+              .trim()
+              .replace(/^type /, "")
+              .split(/\s+as\s+/)[0]!,
+        )
+        .filter((name) => name !== "");
       undocumented(project, target(some[2]!), new Set(names), seen, findings);
     }
   }
@@ -29,7 +45,8 @@ function undocumented(project: Project, path: string, only: ReadonlySet<string> 
     seen.add(`${path}#${name}`);
     let above = i - 1;
     while (above >= 0 && /^\s*(\/\/.*|@\w+.*)?$/.test(lines[above]!)) above--;
-    if (!lines[above]?.trimEnd().endsWith("*/")) findings.push({ path, line: i + 1, problem: `${name} is exported to users and has no docstring` });
+    if (!lines[above]?.trimEnd().endsWith("*/"))
+      findings.push({ path, line: i + 1, problem: `${name} is exported to users and has no docstring` });
   });
 }
 

@@ -28,10 +28,12 @@ export function expectedExports(project: Project): Record<string, { readonly typ
 /** Differences between `exports` and the folders. */
 export function checkExports(project: Project, packageJson: PackageJson): Finding[] {
   const findings: Finding[] = [];
-  const report = (problem: string) => findings.push({ path: "package.json", line: 1, problem: `${problem} (npm run exports writes them anew)` });
+  const report = (problem: string) =>
+    findings.push({ path: "package.json", line: 1, problem: `${problem} (npm run exports writes them anew)` });
   const wanted = expectedExports(project);
   for (const [name, target] of Object.entries(wanted)) {
-    if (JSON.stringify(packageJson.exports[name]) !== JSON.stringify(target)) report(`exports["${name}"] must be ${JSON.stringify(target)}`);
+    if (JSON.stringify(packageJson.exports[name]) !== JSON.stringify(target))
+      report(`exports["${name}"] must be ${JSON.stringify(target)}`);
   }
   for (const name of Object.keys(packageJson.exports)) {
     if (name !== "./package.json" && !(name in wanted)) report(`exports["${name}"] has no source file`);

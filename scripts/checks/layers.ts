@@ -51,7 +51,8 @@ export function checkLayers(project: Project): Finding[] {
       const report = (problem: string) => findings.push({ path, line, problem: `imports ${specifier}: ${problem}` });
       if (toTop === "src" && top !== "src") {
         if (builders[path]?.some((place) => target.startsWith(place))) continue;
-        if (target !== "src/index.ts" && !isEntry(target, `src/${toFolder}`)) report(`${top}/ imports src/ only through src/<folder>/index.js or a *.node.js file`);
+        if (target !== "src/index.ts" && !isEntry(target, `src/${toFolder}`))
+          report(`${top}/ imports src/ only through src/<folder>/index.js or a *.node.js file`);
       } else if (top === "src" && toTop !== "src") report(`src/ must not import ${toTop}/`);
       else if (top === "src") {
         const fromRoot = folder.endsWith(".ts");
@@ -60,8 +61,10 @@ export function checkLayers(project: Project): Finding[] {
         else if (!isEntry(target, `src/${toFolder}`)) report(`across folders only ../${toFolder}/index.js`);
         else if (fromRoot) continue;
         else if (!(folder in allowed)) report(`src/${folder}/ has no row in scripts/checks/layers.ts`);
-        else if (!allowed[folder]!.includes(toFolder)) report(`src/${folder}/ may import ${allowed[folder]!.join(", ") || "nothing"}`);
-      } else if (toTop !== top && !beside[top]?.some((place) => target.startsWith(`${place}/`))) report(`${top}/ must not import ${toTop}/`);
+        else if (!allowed[folder]!.includes(toFolder))
+          report(`src/${folder}/ may import ${allowed[folder]!.join(", ") || "nothing"}`);
+      } else if (toTop !== top && !beside[top]?.some((place) => target.startsWith(`${place}/`)))
+        report(`${top}/ must not import ${toTop}/`);
     }
   }
   return findings;
@@ -70,11 +73,13 @@ export function checkLayers(project: Project): Finding[] {
 /** A method never imports another method. */
 export function checkMethodsApart(project: Project): Finding[] {
   const findings: Finding[] = [];
-  const isMethod = (path: string) => /^src\/methods\/[^/]+\.ts$/.test(path) && !isTest(path) && !/\/(index|registry|types|card|cards)\.ts$/.test(path);
+  const isMethod = (path: string) =>
+    /^src\/methods\/[^/]+\.ts$/.test(path) && !isTest(path) && !/\/(index|registry|types|card|cards)\.ts$/.test(path);
   for (const { path, imports } of project.values()) {
     if (!isMethod(path)) continue;
     for (const { target, line, typeOnly } of imports) {
-      if (target && !typeOnly && isMethod(target) && exportsMethod(project, target)) findings.push({ path, line, problem: `a method must not import another method (${target})` });
+      if (target && !typeOnly && isMethod(target) && exportsMethod(project, target))
+        findings.push({ path, line, problem: `a method must not import another method (${target})` });
     }
   }
   return findings;

@@ -56,7 +56,11 @@ export function importsOf(path: string, text: string): Import[] {
   };
   for (const match of code.matchAll(statement)) {
     const at = match.index + match[0].lastIndexOf(match[4]!);
-    const names = /\{([^}]*)\}/.exec(match[3] ?? "")?.[1]?.split(",").map((name) => name.trim()).filter(Boolean);
+    const names = /\{([^}]*)\}/
+      .exec(match[3] ?? "")?.[1]
+      ?.split(",")
+      .map((name) => name.trim())
+      .filter(Boolean);
     const allTypes = names !== undefined && names.length > 0 && names.every((name) => name.startsWith("type "));
     add(match[4]!, at, match[2] !== undefined || allTypes);
   }
@@ -95,4 +99,5 @@ export function projectOf(texts: Readonly<Record<string, string>>): Project {
 }
 
 /** Tests and benchmarks may look anywhere. */
-export const isTest = (path: string): boolean => /\.(test|bench)\.ts$/.test(path) || path.includes("/testing/") || path.startsWith("test/");
+export const isTest = (path: string): boolean =>
+  /\.(test|bench)\.ts$/.test(path) || path.includes("/testing/") || path.startsWith("test/");

@@ -9,7 +9,8 @@ export function checkNodeImports(project: Project): Finding[] {
   for (const { path, imports } of project.values()) {
     if (isTest(path) || nodeFolders.test(path) || path.endsWith(".node.ts")) continue;
     for (const { specifier, line } of imports) {
-      if (specifier.startsWith("node:")) findings.push({ path, line, problem: `imports ${specifier}: only cli/, papers/, bench/, scripts/ and *.node.ts may` });
+      if (specifier.startsWith("node:"))
+        findings.push({ path, line, problem: `imports ${specifier}: only cli/, papers/, bench/, scripts/ and *.node.ts may` });
     }
   }
   return findings;

@@ -17,10 +17,13 @@ export function checkSizes(project: Project, except: Readonly<Record<string, str
   for (const { path, text } of project.values()) {
     if (!/^(src|cli|papers)\//.test(path) || isTest(path)) continue;
     const length = lines(text);
-    if (length > mostLines && !(path in except)) findings.push({ path, line: mostLines, problem: `${length} lines, at most ${mostLines}: split it` });
-    if (length <= mostLines && path in except) findings.push({ path, line: 1, problem: `${length} lines: needs no exception any more` });
+    if (length > mostLines && !(path in except))
+      findings.push({ path, line: mostLines, problem: `${length} lines, at most ${mostLines}: split it` });
+    if (length <= mostLines && path in except)
+      findings.push({ path, line: 1, problem: `${length} lines: needs no exception any more` });
   }
-  for (const path of Object.keys(except)) if (!project.has(path)) findings.push({ path, line: 1, problem: "has an exception but does not exist" });
+  for (const path of Object.keys(except))
+    if (!project.has(path)) findings.push({ path, line: 1, problem: "has an exception but does not exist" });
   return findings;
 }
 

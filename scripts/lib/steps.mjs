@@ -1,7 +1,7 @@
 // The set-up steps, each done only when stale: packages, kernels, TypeScript.
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { runNpm, runPackage, root, SetupError } from "./shell.mjs";
+import { root, runNpm, runPackage, SetupError } from "./shell.mjs";
 import { hashOf, isStale, markDone } from "./stale.mjs";
 
 const json = (path) => JSON.parse(readFileSync(join(root, path), "utf8"));
@@ -12,7 +12,9 @@ export function requireNode() {
   const have = process.versions.node.split(".").map(Number);
   const at = least.findIndex((part, i) => part !== have[i]);
   if (at >= 0 && have[at] < least[at]) {
-    throw new SetupError(`Node ${least.join(".")} or later is needed, this is ${process.versions.node} (${process.execPath}). Get one from https://nodejs.org.`);
+    throw new SetupError(
+      `Node ${least.join(".")} or later is needed, this is ${process.versions.node} (${process.execPath}). Get one from https://nodejs.org.`,
+    );
   }
 }
 
@@ -28,7 +30,11 @@ function packagesFit() {
 
 function packages({ say, quiet }) {
   if (packagesFit()) return;
-  say(existsSync(join(root, "node_modules")) ? "installing packages (node_modules does not match package-lock.json)" : "installing packages");
+  say(
+    existsSync(join(root, "node_modules"))
+      ? "installing packages (node_modules does not match package-lock.json)"
+      : "installing packages",
+  );
   // ONNX Runtime, against which tests compare, would fetch GPU libraries that nobody here uses.
   runNpm("npm ci", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], { quiet, env: { ONNXRUNTIME_NODE_INSTALL: "skip" } });
 }
@@ -44,7 +50,10 @@ function kernels({ say, quiet, force }) {
 
 function typescript({ say, quiet, force }) {
   const skip = (path) => /\.(test|bench)\.ts$/.test(path) || path.startsWith("papers/results");
-  const hash = hashOf(["src", "cli", "papers", "tsconfig.json", "tsconfig.build.json", "package.json", "node_modules/typescript/package.json"], skip);
+  const hash = hashOf(
+    ["src", "cli", "papers", "tsconfig.json", "tsconfig.build.json", "package.json", "node_modules/typescript/package.json"],
+    skip,
+  );
   if (!force && !isStale("typescript", hash, ["dist/cli/main.js"])) return;
   say("compiling TypeScript");
   const fresh = `dist.${process.pid}.tmp`;

@@ -3,7 +3,7 @@
  */
 import { type AnyTensor, InputError, sizeOf, type Tree } from "../core/index.js";
 import { encode, type Instruction, type Phase, signatures } from "../kernels/index.js";
-import type { Program } from "../program/index.js";
+import { checkProgram, type Program } from "../program/index.js";
 import { lower } from "./lower/index.js";
 import { type Decision, Lowering, type LoweringOptions, type Placed } from "./lowering.js";
 import type { ParamStore } from "./params.js";
@@ -48,6 +48,7 @@ export interface Compiled {
  * @throws InputError when the engine lacks a rule for an operation, or memory
  */
 export function compileProgram(program: Program, params: ParamStore, host: CompileHost, frozen: boolean): Compiled {
+  checkProgram(program);
   const l = new Lowering(program, host.options, host.reserve, params.topologies, host.memory);
   for (const [path, param] of Object.entries(program.params)) {
     const spec = params.specs[path];

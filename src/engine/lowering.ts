@@ -6,7 +6,7 @@
  */
 import { InputError, sizeOf, type Tree } from "../core/index.js";
 import type { Operation, Program, ValueType } from "../program/index.js";
-import { bareGeometry, geometries } from "./geometry.js";
+import { bareGeometry, type ConvShape, geometries } from "./geometry.js";
 import {
   type Columns,
   columnsOf,
@@ -48,6 +48,8 @@ export interface Pending {
   /** Operations (by position) that the step stands for. */
   readonly operations: number[];
   readonly finish: (value: number, epilogue: Epilogue) => Placed;
+  /** A depthwise convolution, which a 1x1 convolution that follows may run band by band in its own step. */
+  readonly depthwise?: { readonly conv: ConvShape; readonly input: number; readonly weight: number };
 }
 
 /** What the rules need to know of the machine and of the caller's wishes. */
@@ -326,6 +328,14 @@ export class Lowering {
   fusable(value: number): Pending | undefined {
     const pending = this.pending.get(value);
     return pending && this.consumers[value]!.length === 1 && !this.#ends.has(value) ? pending : undefined;
+  }
+
+  /** Takes a pending step out, for a step that does its work too: those operations count as done. */
+  absorb(value: number): Pending {
+    const pending = this.pending.get(value)!;
+    this.pending.delete(value);
+    for (const i of pending.operations) this.done[i] = 1;
+    return pending;
   }
 
   /** Moves a pending step on: it now makes `to`, with this operation in it. */

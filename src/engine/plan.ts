@@ -80,6 +80,8 @@ export function createPlan(compiled: Compiled, params: ParamStore, host: PlanHos
   for (const [name, { shape, dtype }] of Object.entries(compiled.outputs)) {
     outputs[name] = (dtype === "i32" ? intTensor(shape) : tensor(shape)) as Tensor<"f32">;
   }
+  const sources: Record<string, Float32Array | Int32Array> = {};
+  let memory: Float32Array | undefined;
   let closed = false;
   let prepared = false;
 
@@ -148,13 +150,21 @@ export function createPlan(compiled: Compiled, params: ParamStore, host: PlanHos
   function read(): Tree<Tensor<"f32"> & AnyTensor> {
     open("read");
     const { f32, i32 } = kernels.views();
+    if (memory !== f32) {
+      // The memory has grown: the views of the outputs in it are made anew, and only then.
+      memory = f32;
+      for (const name in compiled.outputs) {
+        const { placed, dtype } = compiled.outputs[name]!;
+        const from = (placed.buffer.address + placed.offset) / 4;
+        const to = from + outputs[name]!.data.length;
+        sources[name] = dtype === "i32" ? i32.subarray(from, to) : f32.subarray(from, to);
+      }
+    }
     for (const name in compiled.outputs) {
-      const { placed, dtype, pattern } = compiled.outputs[name]!;
-      const from = (placed.buffer.address + placed.offset) / 4;
+      const { placed, pattern } = compiled.outputs[name]!;
       const out = outputs[name]!.data;
-      if (pattern !== undefined) scatter(out as Float32Array, f32, from, params, pattern);
-      else if (dtype === "i32") (out as unknown as Int32Array).set(i32.subarray(from, from + out.length));
-      else out.set(f32.subarray(from, from + out.length));
+      if (pattern !== undefined) scatter(out, f32, (placed.buffer.address + placed.offset) / 4, params, pattern);
+      else out.set(sources[name]!);
     }
     return outputs;
   }

@@ -2,6 +2,7 @@
 export * from "./array.js";
 export * from "./cifar.js";
 export * from "./csv.js";
+export { decodeGguf, type GgufFile, type GgufTensor, type GgufValue, loadGguf, readGguf } from "./gguf.js";
 export { crc32, gunzip, gzip, isGzip } from "./gzip.js";
 export * from "./idx.js";
 export * from "./mat.js";
@@ -14,4 +15,5 @@ export * from "./sparse-safetensors.js";
 export * from "./sparse-tensor.js";
 export * from "./svmlight.js";
 export { readTar } from "./tar.js";
+export { type Quantization, readTflite, type TfliteModel, type TfliteOperator, type TfliteTensor } from "./tflite.js";
 export { readZip, writeZip } from "./zip.js";

@@ -18,6 +18,8 @@ export interface OnnxAttribute {
   readonly ints?: readonly number[];
   readonly strings?: readonly Uint8Array[];
   readonly sparseTensor?: OnnxSparseTensor;
+  /** Set in function bodies: the value comes from the caller. */
+  readonly refAttrName?: string;
 }
 
 /** One operation. An empty name among the inputs is an operand left out. */
@@ -153,5 +155,6 @@ function rawInfo({ name, elemType, shape }: OnnxValueInfo): Message {
     if (d === null) return {};
     throw new InputError(`writeOnnx: "${name}" has the dim ${d}, expected a number of at least 0, a symbol or null`);
   });
+  if (elemType === undefined && !dims) return { name };
   return { name, type: { tensorType: { elemType, ...(dims ? { shape: { dims } } : {}) } } };
 }

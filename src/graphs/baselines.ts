@@ -1,6 +1,6 @@
 /** The classical ways to sample a directed graph, for comparison. Every one returns a simple graph of round(p n) nodes. */
-import { OptionError, requireFraction, requireOneOf, type Rng } from "../core/index.js";
-import { degreeCorrelationMatrix, type DegreeMatrix, jointDegreeMatrix } from "./degree-matrix.js";
+import { OptionError, type Rng, requireFraction, requireOneOf } from "../core/index.js";
+import { type DegreeMatrix, degreeCorrelationMatrix, jointDegreeMatrix } from "./degree-matrix.js";
 import { type Digraph, digraphFromArcs, inducedSubgraph, transpose } from "./digraph.js";
 import { rescaleDegreeMatrices } from "./rescale.js";
 
@@ -141,7 +141,8 @@ function snowball(graph: Digraph, wanted: number, rng: Rng): number[] {
     for (let head = 0; head < queue.length && !grower.full; head++) {
       for (const side of [graph, back]) {
         const v = queue[head]!;
-        for (let e = side.outStart[v]!; e < side.outStart[v + 1]!; e++) if (grower.visit(side.outTo[e]!)) queue.push(side.outTo[e]!);
+        for (let e = side.outStart[v]!; e < side.outStart[v + 1]!; e++)
+          if (grower.visit(side.outTo[e]!)) queue.push(side.outTo[e]!);
       }
     }
   }

@@ -60,10 +60,14 @@ export function realisabilityProblems(correlation: DegreeMatrix, joint: DegreeMa
   const say = (text: string) => {
     if (problems.length < 20) problems.push(text);
   };
-  for (const [name, matrix] of [["C", correlation], ["J", joint]] as const) {
+  for (const [name, matrix] of [
+    ["C", correlation],
+    ["J", joint],
+  ] as const) {
     for (let i = 0; i < matrix.counts.length; i++) {
       const count = matrix.counts[i]!;
-      if (!Number.isSafeInteger(count) || count < 0) say(`${name}[${matrix.rows[i]}][${matrix.cols[i]}] = ${count} is no whole number`);
+      if (!Number.isSafeInteger(count) || count < 0)
+        say(`${name}[${matrix.rows[i]}][${matrix.cols[i]}] = ${count} is no whole number`);
     }
   }
   const toMap = (matrix: DegreeMatrix, axis: "rows" | "cols") => {
@@ -74,7 +78,10 @@ export function realisabilityProblems(correlation: DegreeMatrix, joint: DegreeMa
   const nOut = toMap(correlation, "cols");
   const arcsOut = toMap(joint, "rows");
   const arcsIn = toMap(joint, "cols");
-  for (const [what, nodes, arcs] of [["out", nOut, arcsOut], ["in", nIn, arcsIn]] as const) {
+  for (const [what, nodes, arcs] of [
+    ["out", nOut, arcsOut],
+    ["in", nIn, arcsIn],
+  ] as const) {
     for (const d of new Set([...nodes.keys(), ...arcs.keys()])) {
       const want = d * (nodes.get(d) ?? 0);
       const have = arcs.get(d) ?? 0;
@@ -82,7 +89,8 @@ export function realisabilityProblems(correlation: DegreeMatrix, joint: DegreeMa
     }
   }
   const cells = new Map<string, number>();
-  for (let i = 0; i < correlation.counts.length; i++) cells.set(`${correlation.rows[i]} ${correlation.cols[i]}`, correlation.counts[i]!);
+  for (let i = 0; i < correlation.counts.length; i++)
+    cells.set(`${correlation.rows[i]} ${correlation.cols[i]}`, correlation.counts[i]!);
   for (let i = 0; i < joint.counts.length; i++) {
     const k = joint.rows[i]!;
     const l = joint.cols[i]!;
@@ -105,7 +113,8 @@ export function constructDigraph(correlation: DegreeMatrix, joint: DegreeMatrix,
 /** `constructDigraph`, still open to swaps. */
 export function constructTable(correlation: DegreeMatrix, joint: DegreeMatrix, rng: Rng): ArcTable {
   const problems = realisabilityProblems(correlation, joint);
-  if (problems.length > 0) throw new InputError(`constructDigraph: no simple directed graph has these matrices: ${problems.join("; ")}`);
+  if (problems.length > 0)
+    throw new InputError(`constructDigraph: no simple directed graph has these matrices: ${problems.join("; ")}`);
   const nodes = correlation.total;
   const out = new Uint32Array(nodes);
   const into = new Uint32Array(nodes);

@@ -58,7 +58,17 @@ export function scaleLevels({ degrees, counts }: DegreeHistogram, ratio: number,
   const low = wanted.map((x) => Math.min(nodes, isWhole(x) ? Math.round(x) : Math.floor(x)));
   const high = wanted.map((x) => Math.min(nodes, isWhole(x) ? Math.round(x) : Math.ceil(x)));
   const sum = (levels: readonly number[]) => levels.reduce((total, level, i) => total + level * gap(steps, i), 0);
-  return { degrees: steps, wanted, low, high, slack: { low: sum(low), high: sum(high), wanted: sum(wanted) }, capped, aboveCap, cap, nodes };
+  return {
+    degrees: steps,
+    wanted,
+    low,
+    high,
+    slack: { low: sum(low), high: sum(high), wanted: sum(wanted) },
+    capped,
+    aboveCap,
+    cap,
+    nodes,
+  };
 }
 
 function isWhole(x: number): boolean {
@@ -129,7 +139,8 @@ export function roundLevels(levels: ScaledLevels, stubs: number): RoundedHistogr
 function shiftedLevels({ degrees, wanted, low, high, slack }: ScaledLevels, stubs: number): number[] {
   if (stubs <= slack.low) return [...low];
   if (stubs >= slack.high) return [...high];
-  const at = (shift: number) => wanted.map((x, i) => (low[i] === high[i] ? low[i]! : Math.min(high[i]!, Math.max(low[i]!, x + shift))));
+  const at = (shift: number) =>
+    wanted.map((x, i) => (low[i] === high[i] ? low[i]! : Math.min(high[i]!, Math.max(low[i]!, x + shift))));
   let below = -1;
   let above = 1;
   for (let round = 0; round < 60; round++) {

@@ -1,7 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createRng, InputError, ShapeError } from "../core/index.js";
-import { degreeCorrelationMatrix, type DegreeMatrix, degreeMatrix, histogram, jointDegreeMatrix, marginal } from "./degree-matrix.js";
+import {
+  type DegreeMatrix,
+  degreeCorrelationMatrix,
+  degreeMatrix,
+  histogram,
+  jointDegreeMatrix,
+  marginal,
+} from "./degree-matrix.js";
 import { arcsOf, digraphFromArcs, hasArc, inDegrees, inducedSubgraph, outDegrees, transpose } from "./digraph.js";
 import { ksDistance, l1Distance, totalVariation } from "./distances.js";
 import { powerLawDigraph } from "./synthetic.js";
@@ -26,7 +33,8 @@ describe("digraphFromArcs", () => {
         expect(arcList(graph)).toEqual(wanted);
         expect(graph.arcs + selfLoops + repeats).toBe(pairs.length);
         expect(transpose(transpose(graph))).toEqual(graph);
-        for (let v = 0; v < nodes; v++) for (let w = 0; w < nodes; w++) expect(hasArc(graph, v, w)).toBe(wanted.includes(`${v} ${w}`));
+        for (let v = 0; v < nodes; v++)
+          for (let w = 0; w < nodes; w++) expect(hasArc(graph, v, w)).toBe(wanted.includes(`${v} ${w}`));
         expect([...inDegrees(graph)]).toEqual([...outDegrees(transpose(graph))]);
         expect(digraphFromArcs({ nodes, ...arcsOf(graph), selfLoops: "refuse", repeats: "refuse" }).graph).toEqual(graph);
       }),
@@ -40,7 +48,9 @@ describe("digraphFromArcs", () => {
     expect(() => digraphFromArcs({ nodes: 2, from: [Number.NaN], to: [1] })).toThrow(InputError);
     expect(() => digraphFromArcs({ nodes: 2, from: [0, 1], to: [1] })).toThrow(ShapeError);
     expect(() => digraphFromArcs({ nodes: 2, from: [1], to: [1], selfLoops: "refuse" })).toThrow(/self-loop at node 1/);
-    expect(() => digraphFromArcs({ nodes: 2, from: [0, 0], to: [1, 1], repeats: "refuse" })).toThrow(/0 -> 1 occurs more than once/);
+    expect(() => digraphFromArcs({ nodes: 2, from: [0, 0], to: [1, 1], repeats: "refuse" })).toThrow(
+      /0 -> 1 occurs more than once/,
+    );
     expect(digraphFromArcs({ nodes: 0, from: [], to: [] }).graph.outStart).toEqual(new Uint32Array(1));
   });
 
@@ -56,9 +66,18 @@ describe("degree matrices", () => {
   it("of a small graph, by hand", () => {
     // 0 -> 1, 0 -> 2, 1 -> 2, 3 isolated. (in, out): 0 (0,2), 1 (1,1), 2 (2,0), 3 (0,0).
     const { graph } = digraphFromArcs({ nodes: 4, from: [0, 0, 1], to: [1, 2, 2] });
-    expect(entries(degreeCorrelationMatrix(graph))).toEqual([[0, 0, 1], [0, 2, 1], [1, 1, 1], [2, 0, 1]]);
+    expect(entries(degreeCorrelationMatrix(graph))).toEqual([
+      [0, 0, 1],
+      [0, 2, 1],
+      [1, 1, 1],
+      [2, 0, 1],
+    ]);
     // 0 -> 1: (2, 1); 0 -> 2: (2, 2); 1 -> 2: (1, 2).
-    expect(entries(jointDegreeMatrix(graph))).toEqual([[1, 2, 1], [2, 1, 1], [2, 2, 1]]);
+    expect(entries(jointDegreeMatrix(graph))).toEqual([
+      [1, 2, 1],
+      [2, 1, 1],
+      [2, 2, 1],
+    ]);
   });
 
   it("satisfy their identities, counted two ways", () => {
@@ -77,7 +96,11 @@ describe("degree matrices", () => {
         const out = outDegrees(graph);
         const into = inDegrees(graph);
         const { from, to } = arcsOf(graph);
-        const brute = degreeMatrix(Array.from(from, (v) => out[v]!), Array.from(to, (w) => into[w]!), new Array(graph.arcs).fill(1));
+        const brute = degreeMatrix(
+          Array.from(from, (v) => out[v]!),
+          Array.from(to, (w) => into[w]!),
+          new Array(graph.arcs).fill(1),
+        );
         expect(j).toEqual(brute);
       }),
     );

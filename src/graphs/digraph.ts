@@ -14,6 +14,7 @@ export interface Digraph {
 /** What to do with a self-loop or a repeated arc: drop and count it, or refuse the input. */
 export type LoopPolicy = "drop" | "refuse";
 
+/** What `digraphFromArcs` is told. */
 export interface DigraphOptions {
   readonly nodes: number;
   /** Sources, [m]. */
@@ -54,7 +55,8 @@ export function digraphFromArcs({ nodes, from, to, selfLoops = "drop", repeats =
       throw new InputError(`digraphFromArcs: arc ${e} is ${v} -> ${w}; expected node numbers in [0, ${nodes - 1}]`);
     }
     if (v === w) {
-      if (selfLoops === "refuse") throw new InputError(`digraphFromArcs: arc ${e} is a self-loop at node ${v}; remove it, or allow dropping`);
+      if (selfLoops === "refuse")
+        throw new InputError(`digraphFromArcs: arc ${e} is a self-loop at node ${v}; remove it, or allow dropping`);
       loops++;
     } else inStart[w + 1]!++;
   }
@@ -80,7 +82,8 @@ export function digraphFromArcs({ nodes, from, to, selfLoops = "drop", repeats =
       const v = inFrom[i]!;
       const at = next[v]!;
       if (at > outStart[v]! && outTo[at - 1] === w) {
-        if (repeats === "refuse") throw new InputError(`digraphFromArcs: arc ${v} -> ${w} occurs more than once; remove repeats, or allow dropping`);
+        if (repeats === "refuse")
+          throw new InputError(`digraphFromArcs: arc ${v} -> ${w} occurs more than once; remove repeats, or allow dropping`);
         doubled++;
       } else {
         outTo[at] = w;
@@ -155,7 +158,9 @@ export function inducedSubgraph(graph: Digraph, kept: ArrayLike<number>): Digrap
   for (let i = 0; i < kept.length; i++) {
     const v = kept[i]!;
     if (!(v >= 0 && v < graph.nodes) || place[v] !== -1) {
-      throw new InputError(`inducedSubgraph: kept[${i}] = ${v} is ${v >= 0 && v < graph.nodes ? "listed twice" : `outside 0..${graph.nodes - 1}`}`);
+      throw new InputError(
+        `inducedSubgraph: kept[${i}] = ${v} is ${v >= 0 && v < graph.nodes ? "listed twice" : `outside 0..${graph.nodes - 1}`}`,
+      );
     }
     place[v] = i;
   }

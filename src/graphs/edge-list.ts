@@ -39,7 +39,8 @@ function eachLine(bytes: Uint8Array, use: (a: number, aEnd: number, b: number, b
       while (i < end && isBlank(bytes[i]!)) i++;
       const b = i;
       while (i < end && !isBlank(bytes[i]!)) i++;
-      if (b === i) throw new FormatError(FORMAT, `line ${line}: expected a source and a target, found one column ${quote(bytes, a, aEnd)}`);
+      if (b === i)
+        throw new FormatError(FORMAT, `line ${line}: expected a source and a target, found one column ${quote(bytes, a, aEnd)}`);
       if (!use(a, aEnd, b, i, line)) return false;
     }
     at = end + 1;
@@ -189,7 +190,10 @@ export function* writeEdgeList(graph: Digraph, label?: (node: number) => string)
 
 function plainName(text: string): string {
   if (text === "" || /[\s,;]/.test(text) || /^[#%]/.test(text)) {
-    throw new FormatError(FORMAT, `the node name ${JSON.stringify(text)} cannot stand in an edge list; write GraphML or GML, or drop the names`);
+    throw new FormatError(
+      FORMAT,
+      `the node name ${JSON.stringify(text)} cannot stand in an edge list; write GraphML or GML, or drop the names`,
+    );
   }
   return text;
 }

@@ -81,7 +81,30 @@ describe.each(graphFormats)("%s", (format) => {
     const rng = createRng(20_26);
     const seeds = examples[format].map((text) => bytes(text));
     for (const seed of seeds) readGraph(seed, format);
-    const words = ["graph", "[", "]", "node", "id", '"', "<", ">", "&#", "&", "/", "-1", "99999999999", "1e999", "NaN", "directed", "\n", "\0", " ", "%%", "edge source=", "\ud83d\ude00"].map(bytes);
+    const words = [
+      "graph",
+      "[",
+      "]",
+      "node",
+      "id",
+      '"',
+      "<",
+      ">",
+      "&#",
+      "&",
+      "/",
+      "-1",
+      "99999999999",
+      "1e999",
+      "NaN",
+      "directed",
+      "\n",
+      "\0",
+      " ",
+      "%%",
+      "edge source=",
+      "\ud83d\ude00",
+    ].map(bytes);
     let accepted = 0;
     for (let i = 0; i < 10_000; i++) {
       const damaged = damage(seeds[rng.below(seeds.length)]!, words, rng);
@@ -154,7 +177,9 @@ describe("edge lists", () => {
   });
 
   it("refuse bytes that are no text, and names that hold blanks", () => {
-    expect(() => readGraph(Uint8Array.of(31, 139, 8, 0, 32, 255, 10), "edge-list")).toThrow(/no UTF-8 text; is the file compressed/);
+    expect(() => readGraph(Uint8Array.of(31, 139, 8, 0, 32, 255, 10), "edge-list")).toThrow(
+      /no UTF-8 text; is the file compressed/,
+    );
     expect(() => written(cycle(2), "edge-list", (v) => `a ${v}`)).toThrow(/cannot stand in an edge list; write GraphML or GML/);
   });
 });
@@ -176,7 +201,10 @@ describe("GraphML", () => {
     ['<graphml><graph edgedefault="directed"><node id="a"/><node id="a"/></graph></graphml>', /given twice/],
     ['<graphml><graph edgedefault="directed"><edge source="a" target="b"/></graph></graphml>', /"a", which is not declared/],
     ['<graphml><graph edgedefault="directed"><hyperedge/></graph></graphml>', /hyperedges are not supported/],
-    ['<graphml><graph edgedefault="directed"><node id="a"><graph edgedefault="directed"/></node></graph></graphml>', /nested graph/],
+    [
+      '<graphml><graph edgedefault="directed"><node id="a"><graph edgedefault="directed"/></node></graph></graphml>',
+      /nested graph/,
+    ],
     ['<!DOCTYPE x [<!ENTITY a "aa">]><graphml><graph edgedefault="directed"><node id="&a;"/></graph></graphml>', /entity/i],
   ])("refuses %s", (text, message) => {
     expect(() => read(text, "graphml")).toThrow(message);

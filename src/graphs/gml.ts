@@ -19,12 +19,13 @@ function* tokens(source: string): Generator<Token> {
     const at = pattern.lastIndex;
     const found = pattern.exec(source);
     if (!found) {
-      const open = source[at] === '"' ? "a text without its closing quote" : `the unexpected character ${JSON.stringify(source[at])}`;
+      const open =
+        source[at] === '"' ? "a text without its closing quote" : `the unexpected character ${JSON.stringify(source[at])}`;
       throw new FormatError(FORMAT, `line ${line}: ${open}`);
     }
     const [text, quoted] = found;
     const first = text.charCodeAt(0);
-    if (quoted !== undefined) yield { kind: "text", text: unescape(quoted), line };
+    if (quoted !== undefined) yield { kind: "text", text: plainText(quoted), line };
     else if (text === "[") yield { kind: "open", text, line };
     else if (text === "]") yield { kind: "close", text, line };
     else if ((first >= 65 && first <= 90) || (first >= 97 && first <= 122)) yield { kind: "key", text, line };
@@ -33,7 +34,7 @@ function* tokens(source: string): Generator<Token> {
   }
 }
 
-function unescape(text: string): string {
+function plainText(text: string): string {
   if (!text.includes("&")) return text;
   return text.replace(/&(quot|amp|lt|gt|apos|#\d{1,7});/g, (whole, entity: string) => {
     if (entity.startsWith("#")) {
@@ -91,7 +92,8 @@ export function readGml(bytes: Uint8Array, options: ReadOptions = {}): GraphFile
         item = undefined;
       }
     } else if (!key) {
-      if (token.kind !== "key") throw new FormatError(FORMAT, `line ${token.line}: expected a key, got ${JSON.stringify(token.text.slice(0, 40))}`);
+      if (token.kind !== "key")
+        throw new FormatError(FORMAT, `line ${token.line}: expected a key, got ${JSON.stringify(token.text.slice(0, 40))}`);
       key = token;
     } else if (token.kind === "open") {
       path.push(key.text);
@@ -102,9 +104,14 @@ export function readGml(bytes: Uint8Array, options: ReadOptions = {}): GraphFile
       if (path.length === 2 && path[0] === "graph" && (key.text === "node" || key.text === "edge")) item = { line: token.line };
       key = undefined;
     } else {
-      if (token.kind === "key") throw new FormatError(FORMAT, `line ${token.line}: the key ${key.text} is followed by the key ${token.text}, not a value`);
+      if (token.kind === "key")
+        throw new FormatError(FORMAT, `line ${token.line}: the key ${key.text} is followed by the key ${token.text}, not a value`);
       if (path.length === 1 && path[0] === "graph" && key.text === "directed") directed = Number(token.text) === 1;
-      if (item && path.length === 2 && (key.text === "id" || key.text === "label" || key.text === "source" || key.text === "target")) {
+      if (
+        item &&
+        path.length === 2 &&
+        (key.text === "id" || key.text === "label" || key.text === "source" || key.text === "target")
+      ) {
         item[key.text] = token.text;
       }
       key = undefined;
@@ -118,7 +125,10 @@ export function readGml(bytes: Uint8Array, options: ReadOptions = {}): GraphFile
     const v = numbers.get(source);
     const w = numbers.get(target);
     if (v === undefined || w === undefined) {
-      throw new FormatError(FORMAT, `line ${line}: the edge ${source} -> ${target} names the node ${v === undefined ? source : target}, which is not declared`);
+      throw new FormatError(
+        FORMAT,
+        `line ${line}: the edge ${source} -> ${target} names the node ${v === undefined ? source : target}, which is not declared`,
+      );
     }
     arcs.push(v, w);
   }
@@ -128,7 +138,8 @@ export function readGml(bytes: Uint8Array, options: ReadOptions = {}): GraphFile
 }
 
 function decode(bytes: Uint8Array): string {
-  if (bytes.length > 500_000_000) throw new FormatError(FORMAT, `${bytes.length} bytes are too long to read as GML; convert to an edge list`);
+  if (bytes.length > 500_000_000)
+    throw new FormatError(FORMAT, `${bytes.length} bytes are too long to read as GML; convert to an edge list`);
   return new TextDecoder().decode(bytes);
 }
 
@@ -137,14 +148,15 @@ export function* writeGml(graph: Digraph, label?: (node: number) => string): Gen
   yield "graph [\n  directed 1\n";
   let piece = "";
   for (let v = 0; v < graph.nodes; v++) {
-    piece += `  node [\n    id ${v}\n${label ? `    label "${escape(label(v))}"\n` : ""}  ]\n`;
+    piece += `  node [\n    id ${v}\n${label ? `    label "${quotable(label(v))}"\n` : ""}  ]\n`;
     if (piece.length > 65536) {
       yield piece;
       piece = "";
     }
   }
   for (let v = 0; v < graph.nodes; v++) {
-    for (let e = graph.outStart[v]!; e < graph.outStart[v + 1]!; e++) piece += `  edge [\n    source ${v}\n    target ${graph.outTo[e]}\n  ]\n`;
+    for (let e = graph.outStart[v]!; e < graph.outStart[v + 1]!; e++)
+      piece += `  edge [\n    source ${v}\n    target ${graph.outTo[e]}\n  ]\n`;
     if (piece.length > 65536) {
       yield piece;
       piece = "";
@@ -153,7 +165,7 @@ export function* writeGml(graph: Digraph, label?: (node: number) => string): Gen
   yield `${piece}]\n`;
 }
 
-function escape(text: string): string {
+function quotable(text: string): string {
   let out = "";
   for (const char of text) {
     const code = char.codePointAt(0)!;

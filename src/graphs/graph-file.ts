@@ -14,6 +14,7 @@ export interface GraphFile {
   readonly undirected: boolean;
 }
 
+/** What a reader does with arcs that a simple directed graph cannot have. */
 export interface ReadOptions {
   /** Default "drop": counted in the result. */
   readonly selfLoops?: LoopPolicy;

@@ -58,7 +58,8 @@ export function readGraphml(bytes: Uint8Array, options: ReadOptions = {}): Graph
         undirected = true;
         arcs.push(w, v);
       }
-    } else if (tag === "hyperedge") throw new FormatError(FORMAT, `${where()}: hyperedges are not supported; expected edges between two nodes`);
+    } else if (tag === "hyperedge")
+      throw new FormatError(FORMAT, `${where()}: hyperedges are not supported; expected edges between two nodes`);
   });
   const decoder = new TextDecoder();
   try {
@@ -71,13 +72,14 @@ export function readGraphml(bytes: Uint8Array, options: ReadOptions = {}): Graph
   }
   if (graphs === 0) throw new FormatError(FORMAT, "no <graph> found");
   const missing = names.names.findIndex((_, node) => !declared[node]);
-  if (missing >= 0) throw new FormatError(FORMAT, `an edge names the node ${JSON.stringify(names.names[missing])}, which is not declared`);
+  if (missing >= 0)
+    throw new FormatError(FORMAT, `an edge names the node ${JSON.stringify(names.names[missing])}, which is not declared`);
   return finishGraph(FORMAT, names.names.length, arcs, (node) => names.names[node]!, undirected, options);
 }
 
 /** The graph as GraphML, in pieces to write one after the other. Nodes without names are n0, n1, ... */
 export function* writeGraphml(graph: Digraph, label?: (node: number) => string): Generator<string> {
-  const id = (v: number) => (label ? escape(label(v)) : `n${v}`);
+  const id = (v: number) => (label ? escapeXml(label(v)) : `n${v}`);
   yield '<?xml version="1.0" encoding="UTF-8"?>\n<graphml xmlns="http://graphml.graphdrawing.org/xmlns">\n<graph edgedefault="directed">\n';
   let piece = "";
   for (let v = 0; v < graph.nodes; v++) {
@@ -88,7 +90,8 @@ export function* writeGraphml(graph: Digraph, label?: (node: number) => string):
     }
   }
   for (let v = 0; v < graph.nodes; v++) {
-    for (let e = graph.outStart[v]!; e < graph.outStart[v + 1]!; e++) piece += `<edge source="${id(v)}" target="${id(graph.outTo[e]!)}"/>\n`;
+    for (let e = graph.outStart[v]!; e < graph.outStart[v + 1]!; e++)
+      piece += `<edge source="${id(v)}" target="${id(graph.outTo[e]!)}"/>\n`;
     if (piece.length > 65536) {
       yield piece;
       piece = "";
@@ -97,7 +100,7 @@ export function* writeGraphml(graph: Digraph, label?: (node: number) => string):
   yield `${piece}</graph>\n</graphml>\n`;
 }
 
-function escape(text: string): string {
+function escapeXml(text: string): string {
   let out = "";
   for (const char of text) {
     const code = char.codePointAt(0)!;
@@ -106,7 +109,10 @@ function escape(text: string): string {
     else if (char === '"') out += "&quot;";
     else if (code === 9 || code === 10 || code === 13) out += `&#${code};`;
     else if (code < 32 || (code >= 0xd800 && code <= 0xdfff) || code === 0xfffe || code === 0xffff) {
-      throw new FormatError(FORMAT, `the node name ${JSON.stringify(text)} holds a character that XML cannot; rename it, or write GML`);
+      throw new FormatError(
+        FORMAT,
+        `the node name ${JSON.stringify(text)} holds a character that XML cannot; rename it, or write GML`,
+      );
     } else out += char;
   }
   return out;

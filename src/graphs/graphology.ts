@@ -9,7 +9,9 @@ import { ArcList, finishGraph, type GraphFile, NodeNames, type ReadOptions } fro
 /** What is read of a graphology graph. */
 export interface GraphologySource {
   forEachNode(use: (node: string) => void): void;
-  forEachEdge(use: (edge: string, attributes: unknown, source: string, target: string, a: unknown, b: unknown, undirected: boolean) => void): void;
+  forEachEdge(
+    use: (edge: string, attributes: unknown, source: string, target: string, a: unknown, b: unknown, undirected: boolean) => void,
+  ): void;
 }
 
 /** What is written to a graphology graph. */

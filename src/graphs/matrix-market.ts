@@ -33,7 +33,8 @@ export function readMatrixMarket(bytes: Uint8Array, options: ReadOptions = {}): 
   const [, , layout, field, symmetry] = header;
   if (layout !== "coordinate") throw new FormatError(FORMAT, `line 1: expected the layout coordinate, got ${layout ?? "nothing"}`);
   const values = { pattern: 0, integer: 1, real: 1, complex: 2 }[field ?? ""];
-  if (values === undefined) throw new FormatError(FORMAT, `line 1: expected pattern, integer, real or complex, got ${field ?? "nothing"}`);
+  if (values === undefined)
+    throw new FormatError(FORMAT, `line 1: expected pattern, integer, real or complex, got ${field ?? "nothing"}`);
   if (!["general", "symmetric", "skew-symmetric", "hermitian"].includes(symmetry ?? "")) {
     throw new FormatError(FORMAT, `line 1: expected general, symmetric, skew-symmetric or hermitian, got ${symmetry ?? "nothing"}`);
   }
@@ -41,12 +42,17 @@ export function readMatrixMarket(bytes: Uint8Array, options: ReadOptions = {}): 
   while (text !== undefined && (text.trim() === "" || text.trimStart().startsWith("%"))) text = nextLine();
   const sizes = (text ?? "").trim().split(/\s+/);
   if (sizes.length !== 3 || !sizes.every((word) => /^\d{1,15}$/.test(word))) {
-    throw new FormatError(FORMAT, `line ${line}: expected 'rows columns entries', got ${JSON.stringify((text ?? "").slice(0, 60))}`);
+    throw new FormatError(
+      FORMAT,
+      `line ${line}: expected 'rows columns entries', got ${JSON.stringify((text ?? "").slice(0, 60))}`,
+    );
   }
   const [rows, cols, entries] = sizes.map(Number) as [number, number, number];
-  if (rows !== cols) throw new FormatError(FORMAT, `line ${line}: expected a square matrix, got ${rows} x ${cols}; an adjacency matrix is square`);
+  if (rows !== cols)
+    throw new FormatError(FORMAT, `line ${line}: expected a square matrix, got ${rows} x ${cols}; an adjacency matrix is square`);
   requireDeclaredNodes(FORMAT, `line ${line}`, rows, bytes.length);
-  if (entries > bytes.length / 3) throw new FormatError(FORMAT, `line ${line}: declares ${entries} entries, more than the file can hold`);
+  if (entries > bytes.length / 3)
+    throw new FormatError(FORMAT, `line ${line}: declares ${entries} entries, more than the file can hold`);
   const undirected = symmetry !== "general";
   const arcs = new ArcList();
   let seen = 0;
@@ -54,7 +60,8 @@ export function readMatrixMarket(bytes: Uint8Array, options: ReadOptions = {}): 
     const words = text.trim().split(/\s+/);
     if (words[0] === "" || words[0]!.startsWith("%")) continue;
     if (++seen > entries) throw new FormatError(FORMAT, `line ${line}: more entries than the ${entries} declared`);
-    if (words.length !== 2 + values) throw new FormatError(FORMAT, `line ${line}: expected ${2 + values} columns, got ${words.length}`);
+    if (words.length !== 2 + values)
+      throw new FormatError(FORMAT, `line ${line}: expected ${2 + values} columns, got ${words.length}`);
     const i = index(words[0]!, rows, line);
     const j = index(words[1]!, rows, line);
     const weights = words.slice(2).map((word) => value(word, line));

@@ -3,7 +3,15 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { createRng } from "../core/index.js";
 import { gunzip } from "../formats/index.js";
-import { baselineSample, degreeDistances, degreeCorrelationMatrix, jointDegreeMatrix, readEdgeList, readGml, sampleDigraph } from "./index.js";
+import {
+  baselineSample,
+  degreeCorrelationMatrix,
+  degreeDistances,
+  jointDegreeMatrix,
+  readEdgeList,
+  readGml,
+  sampleDigraph,
+} from "./index.js";
 
 const folder = `${process.env["SPARSELAND_DATA"] ?? fileURLToPath(new URL("../../../shared/data", import.meta.url))}/graphs`;
 const load = (name: string) => gunzip(new Uint8Array(readFileSync(`${folder}/${name}`)));

@@ -116,7 +116,8 @@ function attempt(correlation: DegreeMatrix, joint: DegreeMatrix, sides: Sides, r
     () => Number.POSITIVE_INFINITY,
     rng.split("correlation"),
   );
-  if (newCorrelation.unmet > 0) throw new Error(`rescale: ${newCorrelation.unmet} nodes have no pair of degrees; histograms disagree`);
+  if (newCorrelation.unmet > 0)
+    throw new Error(`rescale: ${newCorrelation.unmet} nodes have no pair of degrees; histograms disagree`);
   const both = cellLookup(newCorrelation.matrix, inSide.histogram.degrees, outSide.histogram.degrees);
   const outStubs = stubs(outSide.histogram);
   const inStubs = stubs(inSide.histogram);
@@ -163,7 +164,8 @@ function chooseArcs(inSide: ScaledLevels, outSide: ScaledLevels, wanted: number,
     [low, high] = [high, low];
   }
   const arcs = Math.min(most, Math.max(low, Math.min(high, wanted)));
-  if (arcs !== wanted) repairs.push(`${arcs} arcs instead of ${wanted}: degrees are capped at ${outSide.cap} out, ${inSide.cap} in`);
+  if (arcs !== wanted)
+    repairs.push(`${arcs} arcs instead of ${wanted}: degrees are capped at ${outSide.cap} out, ${inSide.cap} in`);
   return arcs;
 }
 
@@ -179,14 +181,21 @@ function rescaleOne(
   const width = targets.cols.degrees.length;
   const rounded = controlledRounding(moved, [height, width], rng);
   const result = integerMatrix(height, width);
-  for (let i = 0; i < moved.values.length; i++) if (moved.values[i]! > 0) addTo(result, moved.rows[i]!, moved.cols[i]!, moved.values[i]!);
+  for (let i = 0; i < moved.values.length; i++)
+    if (moved.values[i]! > 0) addTo(result, moved.rows[i]!, moved.cols[i]!, moved.values[i]!);
   const fill = fillResidual(result, targets.rows.counts, targets.cols.counts, capacity);
   const total = targets.rows.counts.reduce((sum, x) => sum + x, 0);
   const change = (rounded + fill.changed) / 2 + moved.movedRows + moved.movedCols;
   return {
     matrix: result,
     unmet: fill.unmet,
-    step: { rounded, movedRows: moved.movedRows, movedCols: moved.movedCols, repaired: fill.changed, bound: total === 0 ? 0 : change / total },
+    step: {
+      rounded,
+      movedRows: moved.movedRows,
+      movedCols: moved.movedCols,
+      repaired: fill.changed,
+      bound: total === 0 ? 0 : change / total,
+    },
   };
 }
 
@@ -200,7 +209,11 @@ function lookup({ degrees, counts }: DegreeHistogram): Map<number, number> {
   return new Map(Array.from(degrees, (d, i) => [d, counts[i]!]));
 }
 
-function cellLookup({ cells }: IntegerMatrix, rowDegrees: Uint32Array, colDegrees: Uint32Array): (row: number, col: number) => number {
+function cellLookup(
+  { cells }: IntegerMatrix,
+  rowDegrees: Uint32Array,
+  colDegrees: Uint32Array,
+): (row: number, col: number) => number {
   const rows = new Map(Array.from(rowDegrees, (d, i) => [d, i]));
   const cols = new Map(Array.from(colDegrees, (d, i) => [d, i]));
   return (row, col) => cells[rows.get(row)!]!.get(cols.get(col)!) ?? 0;

@@ -17,37 +17,44 @@ import { powerLawDigraph } from "./synthetic.js";
 import { arcList, complete, cycle, digraphs, skewedDigraph } from "./testing/arbitraries.js";
 
 /** Throws unless the graph is simple. */
-const requireSimple = (graph: Digraph) => digraphFromArcs({ nodes: graph.nodes, ...arcsOf(graph), selfLoops: "refuse", repeats: "refuse" });
+const requireSimple = (graph: Digraph) =>
+  digraphFromArcs({ nodes: graph.nodes, ...arcsOf(graph), selfLoops: "refuse", repeats: "refuse" });
 
 describe("controlled rounding", () => {
   it("keeps whole row and column sums, moves no entry by 1, and keeps expectations", () => {
     // Rows and columns of a random real matrix, closed to whole sums by a last row and column.
     fc.assert(
-      fc.property(fc.integer({ min: 0, max: 1e9 }), fc.integer({ min: 2, max: 9 }), fc.integer({ min: 2, max: 9 }), (seed, height, width) => {
-        const rng = createRng(seed);
-        const real = Array.from({ length: height }, () => Array.from({ length: width }, () => 3 * rng.uniform()));
-        for (let r = 0; r < height - 1; r++) {
-          const sum = real[r]!.slice(0, -1).reduce((a, b) => a + b, 0);
-          real[r]![width - 1] = Math.ceil(sum) - sum;
-        }
-        for (let c = 0; c < width; c++) {
-          let sum = 0;
-          for (let r = 0; r < height - 1; r++) sum += real[r]![c]!;
-          real[height - 1]![c] = Math.ceil(sum) - sum;
-        }
-        const rows = Int32Array.from({ length: height * width }, (_, i) => Math.floor(i / width));
-        const cols = Int32Array.from({ length: height * width }, (_, i) => i % width);
-        const values = Float64Array.from(rows, (r, i) => real[r]![cols[i]!]!);
-        const before = values.slice();
-        controlledRounding({ rows, cols, values }, [height, width], rng);
-        const sum = (axis: Int32Array, at: number, list: Float64Array) => list.reduce((total, v, i) => total + (axis[i] === at ? v : 0), 0);
-        for (let r = 0; r < height; r++) expect(sum(rows, r, values)).toBeCloseTo(sum(rows, r, before), 5);
-        for (let c = 0; c < width; c++) expect(sum(cols, c, values)).toBeCloseTo(sum(cols, c, before), 5);
-        values.forEach((v, i) => {
-          expect(Number.isInteger(v)).toBe(true);
-          expect(Math.abs(v - before[i]!)).toBeLessThan(1);
-        });
-      }),
+      fc.property(
+        fc.integer({ min: 0, max: 1e9 }),
+        fc.integer({ min: 2, max: 9 }),
+        fc.integer({ min: 2, max: 9 }),
+        (seed, height, width) => {
+          const rng = createRng(seed);
+          const real = Array.from({ length: height }, () => Array.from({ length: width }, () => 3 * rng.uniform()));
+          for (let r = 0; r < height - 1; r++) {
+            const sum = real[r]!.slice(0, -1).reduce((a, b) => a + b, 0);
+            real[r]![width - 1] = Math.ceil(sum) - sum;
+          }
+          for (let c = 0; c < width; c++) {
+            let sum = 0;
+            for (let r = 0; r < height - 1; r++) sum += real[r]![c]!;
+            real[height - 1]![c] = Math.ceil(sum) - sum;
+          }
+          const rows = Int32Array.from({ length: height * width }, (_, i) => Math.floor(i / width));
+          const cols = Int32Array.from({ length: height * width }, (_, i) => i % width);
+          const values = Float64Array.from(rows, (r, i) => real[r]![cols[i]!]!);
+          const before = values.slice();
+          controlledRounding({ rows, cols, values }, [height, width], rng);
+          const sum = (axis: Int32Array, at: number, list: Float64Array) =>
+            list.reduce((total, v, i) => total + (axis[i] === at ? v : 0), 0);
+          for (let r = 0; r < height; r++) expect(sum(rows, r, values)).toBeCloseTo(sum(rows, r, before), 5);
+          for (let c = 0; c < width; c++) expect(sum(cols, c, values)).toBeCloseTo(sum(cols, c, before), 5);
+          values.forEach((v, i) => {
+            expect(Number.isInteger(v)).toBe(true);
+            expect(Math.abs(v - before[i]!)).toBeLessThan(1);
+          });
+        },
+      ),
     );
     const rng = createRng(9);
     const totals = [0, 0, 0, 0];
@@ -67,18 +74,23 @@ describe("controlled rounding", () => {
 describe("degree levels", () => {
   it("meet the wanted stubs exactly and no cumulative count moves by a node, inside the slack", () => {
     fc.assert(
-      fc.property(digraphs(200), fc.double({ min: 0.01, max: 1, noNaN: true }), fc.double({ min: 0, max: 1, noNaN: true }), (graph, ratio, at) => {
-        const degrees = histogram(outDegrees(graph));
-        const nodes = Math.round(ratio * graph.nodes);
-        const levels = scaleLevels(degrees, ratio, nodes, graph.nodes);
-        const stubs = Math.round(levels.slack.low + at * (levels.slack.high - levels.slack.low));
-        const { histogram: rounded, deviation } = roundLevels(levels, stubs);
-        const total = rounded.counts.reduce((a, b) => a + b, 0);
-        expect(total).toBe(nodes);
-        expect(rounded.degrees.reduce((sum, d, i) => sum + d * rounded.counts[i]!, 0)).toBe(stubs);
-        // Where n' = round(p n) is below p n itself, the lowest level may have to give way to it by half a node more.
-        expect(deviation).toBeLessThan(1);
-      }),
+      fc.property(
+        digraphs(200),
+        fc.double({ min: 0.01, max: 1, noNaN: true }),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        (graph, ratio, at) => {
+          const degrees = histogram(outDegrees(graph));
+          const nodes = Math.round(ratio * graph.nodes);
+          const levels = scaleLevels(degrees, ratio, nodes, graph.nodes);
+          const stubs = Math.round(levels.slack.low + at * (levels.slack.high - levels.slack.low));
+          const { histogram: rounded, deviation } = roundLevels(levels, stubs);
+          const total = rounded.counts.reduce((a, b) => a + b, 0);
+          expect(total).toBe(nodes);
+          expect(rounded.degrees.reduce((sum, d, i) => sum + d * rounded.counts[i]!, 0)).toBe(stubs);
+          // Where n' = round(p n) is below p n itself, the lowest level may have to give way to it by half a node more.
+          expect(deviation).toBeLessThan(1);
+        },
+      ),
       { numRuns: 300 },
     );
   });
@@ -169,7 +181,9 @@ describe("construction", () => {
       const built = constructDigraph(degreeCorrelationMatrix(graph), jointDegreeMatrix(graph), createRng(1));
       expect(jointDegreeMatrix(built)).toEqual(jointDegreeMatrix(graph));
     }
-    expect(constructDigraph(degreeCorrelationMatrix(complete(7)), jointDegreeMatrix(complete(7)), createRng(1))).toEqual(complete(7));
+    expect(constructDigraph(degreeCorrelationMatrix(complete(7)), jointDegreeMatrix(complete(7)), createRng(1))).toEqual(
+      complete(7),
+    );
   });
 
   it("says what stands in the way instead of spinning", () => {
@@ -180,7 +194,9 @@ describe("construction", () => {
       "out-degree 1: 1 nodes have 1 stubs, J gives them 0 arcs",
       "in-degree 1: 1 nodes have 1 stubs, J gives them 0 arcs",
     ]);
-    expect(realisabilityProblems(degreeMatrix([0], [0], [1.5]), degreeMatrix([], [], []))).toEqual(["C[0][0] = 1.5 is no whole number"]);
+    expect(realisabilityProblems(degreeMatrix([0], [0], [1.5]), degreeMatrix([], [], []))).toEqual([
+      "C[0][0] = 1.5 is no whole number",
+    ]);
   });
 
   it("swaps keep both matrices and change the arcs", () => {
@@ -252,7 +268,11 @@ describe("sampling", () => {
     expect([rescaled.capIn, rescaled.capOut, rescaled.cappedIn]).toEqual([4, 4, 50]);
     expect(rescaled.repairs).toEqual(["20 arcs instead of 45: degrees are capped at 4 out, 4 in"]);
     // A star: one hub that points at 100 leaves.
-    const star = digraphFromArcs({ nodes: 101, from: new Array(100).fill(0), to: Array.from({ length: 100 }, (_, i) => i + 1) }).graph;
+    const star = digraphFromArcs({
+      nodes: 101,
+      from: new Array(100).fill(0),
+      to: Array.from({ length: 100 }, (_, i) => i + 1),
+    }).graph;
     const small = sampleDigraph(star, { ratio: 0.1, rng: createRng(0) });
     expect(Math.max(...outDegrees(small.graph))).toBe(9);
     expect(small.rescaled.repairs.length).toBeGreaterThan(0);
@@ -262,7 +282,9 @@ describe("sampling", () => {
     const empty = digraphFromArcs({ nodes: 0, from: [], to: [] }).graph;
     expect(sampleDigraph(empty, { ratio: 0.5, rng: createRng(0) }).graph.nodes).toBe(0);
     const isolated = digraphFromArcs({ nodes: 9, from: [], to: [] }).graph;
-    expect(sampleDigraph(isolated, { ratio: 0.34, rng: createRng(0) }).graph).toEqual(digraphFromArcs({ nodes: 3, from: [], to: [] }).graph);
+    expect(sampleDigraph(isolated, { ratio: 0.34, rng: createRng(0) }).graph).toEqual(
+      digraphFromArcs({ nodes: 3, from: [], to: [] }).graph,
+    );
     expect(sampleDigraph(cycle(10), { ratio: 0.04, rng: createRng(0) }).graph.nodes).toBe(0);
     const single = sampleDigraph(cycle(10), { ratio: 0.1, rng: createRng(0) });
     expect([single.graph.nodes, single.graph.arcs]).toEqual([1, 0]);

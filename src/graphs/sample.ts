@@ -1,11 +1,12 @@
 /** A small directed graph with the degree structure of a large one. */
-import { requireNumber, type Rng } from "../core/index.js";
+import { type Rng, requireNumber } from "../core/index.js";
 import { constructTable } from "./construct.js";
 import { degreeCorrelationMatrix, jointDegreeMatrix } from "./degree-matrix.js";
 import type { Digraph } from "./digraph.js";
 import { type Rescaled, rescaleDegreeMatrices } from "./rescale.js";
 import { swapTargets } from "./swap.js";
 
+/** What `sampleDigraph` is told. */
 export interface SampleOptions {
   /** Nodes of the sample per node of the original, p: in (0, 1]. */
   readonly ratio: number;

@@ -2,7 +2,15 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { graphProfile } from "./compare.js";
 import { type Digraph, digraphFromArcs, hasArc } from "./digraph.js";
-import { assortativity, meanClustering, pageRank, pageRankTopDecile, reciprocity, strongComponents, weakComponents } from "./statistics.js";
+import {
+  assortativity,
+  meanClustering,
+  pageRank,
+  pageRankTopDecile,
+  reciprocity,
+  strongComponents,
+  weakComponents,
+} from "./statistics.js";
 import { complete, cycle, digraphs } from "./testing/arbitraries.js";
 
 /** reach[v][w] by Floyd and Warshall, over arcs in one or both directions. */
@@ -11,7 +19,8 @@ function reachability(graph: Digraph, both: boolean): boolean[][] {
   const reach = Array.from({ length: nodes }, (_, v) =>
     Array.from({ length: nodes }, (_, w) => v === w || hasArc(graph, v, w) || (both && hasArc(graph, w, v))),
   );
-  for (let k = 0; k < nodes; k++) for (let v = 0; v < nodes; v++) for (let w = 0; w < nodes; w++) reach[v]![w] ||= reach[v]![k]! && reach[k]![w]!;
+  for (let k = 0; k < nodes; k++)
+    for (let v = 0; v < nodes; v++) for (let w = 0; w < nodes; w++) reach[v]![w] ||= reach[v]![k]! && reach[k]![w]!;
   return reach;
 }
 
@@ -36,7 +45,11 @@ describe("statistics", () => {
     );
     expect([...strongComponents(cycle(5000))]).toEqual([5000]);
     // A long path: deep recursion would overflow the stack.
-    const path = digraphFromArcs({ nodes: 50_000, from: Array.from({ length: 49_999 }, (_, i) => i), to: Array.from({ length: 49_999 }, (_, i) => i + 1) }).graph;
+    const path = digraphFromArcs({
+      nodes: 50_000,
+      from: Array.from({ length: 49_999 }, (_, i) => i),
+      to: Array.from({ length: 49_999 }, (_, i) => i + 1),
+    }).graph;
     expect(strongComponents(path).length).toBe(50_000);
   });
 
@@ -86,5 +99,29 @@ describe("statistics", () => {
       }),
       { numRuns: 50 },
     );
+  });
+
+  it("agree with networkx 3.6.1 (testing/golden-statistics.py)", () => {
+    const n = 41;
+    const from: number[] = [];
+    const to: number[] = [];
+    for (let v = 0; v < n; v++) {
+      for (const w of [(v * v + 1) % n, (3 * v + 2) % n, (v * v * v) % 7, v % 3 === 0 ? v + 1 : v]) {
+        if (v === w || w >= n) continue;
+        from.push(v);
+        to.push(w);
+      }
+    }
+    const { graph } = digraphFromArcs({ nodes: n, from, to });
+    expect(graph.arcs).toBe(131);
+    expect(reciprocity(graph)).toBeCloseTo(0.07633587786259542, 12);
+    expect(meanClustering(graph)).toBeCloseTo(0.22178209752022326, 12);
+    expect([strongComponents(graph)[0], weakComponents(graph)[0]]).toEqual([41, 41]);
+    expect(assortativity(graph, "out-in")).toBeCloseTo(-0.040044318837109454, 12);
+    expect(assortativity(graph, "out-out")).toBeCloseTo(0.001106757559847506, 12);
+    expect(assortativity(graph, "in-in")).toBeCloseTo(-0.11363127498032112, 12);
+    expect(assortativity(graph, "in-out")).toBeCloseTo(0.04037052340003197, 12);
+    const rank = pageRank(graph, 0.85, 300).sort().reverse();
+    expect(rank.slice(0, 5).reduce((a, b) => a + b, 0)).toBeCloseTo(0.39648316092586317, 10);
   });
 });

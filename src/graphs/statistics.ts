@@ -60,7 +60,10 @@ export function weakComponents(graph: Digraph): Uint32Array {
   }
   const size = new Uint32Array(graph.nodes);
   for (let v = 0; v < graph.nodes; v++) size[root(v)]!++;
-  return size.filter((s) => s > 0).sort().reverse();
+  return size
+    .filter((s) => s > 0)
+    .sort()
+    .reverse();
 }
 
 /** Sizes of the strongly connected components, largest first (Tarjan's algorithm with an explicit stack). */

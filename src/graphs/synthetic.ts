@@ -1,7 +1,8 @@
 /** Random directed graphs of any size with heavy-tailed degrees. */
-import { requireInteger, requireNumber, type Rng } from "../core/index.js";
+import { type Rng, requireInteger, requireNumber } from "../core/index.js";
 import { type Digraph, digraphFromArcs } from "./digraph.js";
 
+/** What `powerLawDigraph` is told. */
 export interface PowerLawOptions {
   readonly nodes: number;
   /** Arcs drawn; self-loops and repeats among them are dropped, usually a few per cent. */
@@ -20,7 +21,10 @@ export interface PowerLawOptions {
  * Time and memory linear in nodes and arcs: about 16 bytes per arc while building.
  * @throws OptionError for an option outside its range
  */
-export function powerLawDigraph({ nodes, arcs, exponent = 2.5, spread = 200, assortative = 0.3 }: PowerLawOptions, rng: Rng): Digraph {
+export function powerLawDigraph(
+  { nodes, arcs, exponent = 2.5, spread = 200, assortative = 0.3 }: PowerLawOptions,
+  rng: Rng,
+): Digraph {
   requireInteger("powerLawDigraph.nodes", nodes, 2, 0x7fff_ffff);
   requireInteger("powerLawDigraph.arcs", arcs, 0, 0x7fff_ffff);
   requireNumber("powerLawDigraph.exponent", exponent, 2.0001, 100);
@@ -40,7 +44,8 @@ export function powerLawDigraph({ nodes, arcs, exponent = 2.5, spread = 200, ass
   for (let e = 0; e < arcs; e++) {
     const source = Math.max(0, rank());
     let target = Math.max(0, rank());
-    if (rng.uniform() < assortative) target = Math.min(nodes - 1, Math.max(0, source + Math.floor((rng.uniform() - 0.5) * (10 + source * 0.2))));
+    if (rng.uniform() < assortative)
+      target = Math.min(nodes - 1, Math.max(0, source + Math.floor((rng.uniform() - 0.5) * (10 + source * 0.2))));
     from[e] = order[source]!;
     to[e] = order[mirror(target)]!;
   }

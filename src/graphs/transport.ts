@@ -20,7 +20,11 @@ interface Share {
  * Spreads the mass of each degree class over the target classes: what fits stays in its own class, the surplus goes in order of
  * degree to the classes that lack mass (the optimal transport on a line).
  */
-function coupling(source: DegreeHistogram, scale: number, target: DegreeHistogram): { readonly shares: readonly Share[][]; readonly moved: number } {
+function coupling(
+  source: DegreeHistogram,
+  scale: number,
+  target: DegreeHistogram,
+): { readonly shares: readonly Share[][]; readonly moved: number } {
   const place = new Map<number, number>();
   target.degrees.forEach((d, i) => {
     place.set(d, i);

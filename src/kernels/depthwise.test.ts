@@ -29,11 +29,17 @@ it("depthwise kernels equal their references bit for bit: odd sizes, both stride
         const x = bench.floats(c * xh * (xrs / 4) + 8);
         for (let i = 0; i < c * xh; i++) for (let k = xw; k < xrs / 4; k++) kernels.views().f32[x / 4 + i * (xrs / 4) + k] = 1e30;
         const args = {
-          ...{ c, h, w, x, xps: xh * xrs, xrs, y: bench.floats(c * h * (yrs / 4)), yps: h * yrs, yrs, xh, xw },
+          ...{ c, h, w, x, xps: xh * xrs, xrs, y: bench.floats(c * h * (yrs / 4)), yps: h * yrs, yrs, xh, xw, r0: 0 },
           ...{ weight: bench.floats(c * 9), bias: bias ? bench.floats(c) : 0, lo: bias ? 0 : Number.NEGATIVE_INFINITY, hi: Number.POSITIVE_INFINITY },
         };
         requireSameBits(runBoth(kernels, name, reference, args), `${name} ${JSON.stringify(args)}`);
         cases++;
+        // A band of rows in the middle: rows above and below are read.
+        if (h > 2) {
+          const r0 = 1;
+          const band = { ...args, h: h - 2, r0, x: x + stride * r0 * xrs, y: args.y + r0 * yrs };
+          requireSameBits(runBoth(kernels, name, reference, band), `${name} band ${JSON.stringify(band)}`);
+        }
       }
     }
   }

@@ -81,3 +81,21 @@ describe("loadKernels", () => {
     expect(kernels.shared).toBe(false);
   });
 });
+
+it("zeroed blocks are zero wherever they lie: in used memory, in fresh memory, across both", async () => {
+  const own = new Arena(await loadKernels());
+  const u8 = () => own.kernels.views().u8;
+  const first = own.allocate(100_000);
+  u8().fill(7, first, first + 100_000);
+  own.free(first);
+  for (const bytes of [64, 50_000, 200_000, 3_000_000]) {
+    const at = own.allocateZeroed(bytes);
+    expect(
+      u8()
+        .subarray(at, at + bytes)
+        .every((byte) => byte === 0),
+    ).toBe(true);
+    u8().fill(9, at, at + bytes);
+    own.free(at);
+  }
+});

@@ -25,12 +25,15 @@ export class Arena {
   readonly #blocks = new Map<number, number>();
   /** End of the memory that was handed out or freed so far. */
   #top: number;
+  /** The highest that `#top` has been: memory above it was never handed out, and is zero. */
+  #high: number;
   #used = 0;
   #peak = 0;
 
   constructor(kernels: Kernels) {
     this.kernels = kernels;
     this.#top = roundUp(Math.max(ARENA_START, kernels.exports.heapBase.value as number));
+    this.#high = this.#top;
   }
 
   /** Bytes in blocks that are not freed. */
@@ -65,6 +68,7 @@ export class Arena {
       at = this.#top;
       this.#reach(at + size, bytes, label);
       this.#top = at + size;
+      this.#high = Math.max(this.#high, this.#top);
     }
     this.#blocks.set(at, size);
     this.#used += size;
@@ -74,8 +78,10 @@ export class Arena {
 
   /** As `allocate`, filled with zeros. */
   allocateZeroed(bytes: number, label?: string): number {
+    const dirty = this.#high;
     const at = this.allocate(bytes, label);
-    this.kernels.views().u8.fill(0, at, at + bytes);
+    // Pages that nobody has touched stay untouched until a run needs them.
+    if (at < dirty) this.kernels.views().u8.fill(0, at, Math.min(at + bytes, dirty));
     return at;
   }
 

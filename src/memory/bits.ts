@@ -22,7 +22,8 @@ export function toBits(active: ArrayLike<number>, cells: number): Uint32Array {
     }
     const word = cell >>> 5;
     const bit = (1 << (cell & 31)) >>> 0;
-    if (words[word]! & bit) throw new InputError(`toBits: cell ${cell} is listed twice (again at active[${i}]); list each active cell once`);
+    if (words[word]! & bit)
+      throw new InputError(`toBits: cell ${cell} is listed twice (again at active[${i}]); list each active cell once`);
     words[word]! |= bit;
   }
   return words;

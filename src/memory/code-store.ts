@@ -6,6 +6,7 @@ import { createOverlapKernel, FIRST_ADDRESS, type OverlapKernel } from "./overla
 /** How a store lays its bits out. Both take cells / 8 bytes a code. */
 export type CodeLayout = "rows" | "columns";
 
+/** What `createCodeStore` is told. */
 export interface CodeStoreOptions {
   /** Cells of a code, n: in [1, 1,000,000]. */
   readonly cells: number;
@@ -57,7 +58,8 @@ function requireBytes(bytes: number, capacity: number): void {
 }
 
 function requireRoom(count: number, capacity: number): void {
-  if (count >= capacity) throw new InputError(`codeStore.add: the store is full (capacity ${capacity}); create it with a larger capacity`);
+  if (count >= capacity)
+    throw new InputError(`codeStore.add: the store is full (capacity ${capacity}); create it with a larger capacity`);
 }
 
 function requireId(id: number, count: number): void {
@@ -127,7 +129,11 @@ function columnStore(cells: number, capacity: number): CodeStore {
   let count = 0;
 
   /** Counts blocks chunk by chunk and hands each chunk's digits on. */
-  const eachChunk = (query: ArrayLike<number>, use: (from: number, blocks: number, planes: number) => void, group: number): void => {
+  const eachChunk = (
+    query: ArrayLike<number>,
+    use: (from: number, blocks: number, planes: number) => void,
+    group: number,
+  ): void => {
     toBits(query, cells);
     const blocks = Math.ceil(count / 128);
     for (let start = 0; start < query.length; start += group) {
@@ -181,7 +187,8 @@ function columnStore(cells: number, capacity: number): CodeStore {
       requireInteger("codeStore.matches.threshold", threshold, 1);
       toBits(query, cells);
       if (threshold > query.length) return new Int32Array(0);
-      if (query.length > 65535) return Int32Array.from([...overlaps(query).entries()].filter(([, v]) => v >= threshold).map(([id]) => id));
+      if (query.length > 65535)
+        return Int32Array.from([...overlaps(query).entries()].filter(([, v]) => v >= threshold).map(([id]) => id));
       const ids: number[] = [];
       const mask = new Int32Array(memory.buffer, maskAt, CHUNK * 4);
       eachChunk(

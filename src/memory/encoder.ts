@@ -1,6 +1,7 @@
 /** Turning real vectors into sparse codes: a fixed random layer and a k-winner-take-all over it. */
-import { requireInteger, requireNumber, type Rng, ShapeError } from "../core/index.js";
+import { type Rng, requireInteger, requireNumber, ShapeError } from "../core/index.js";
 
+/** What `createKWinnerEncoder` is told. */
 export interface KWinnerOptions {
   /** Length of the input vectors. */
   readonly inputs: number;
@@ -26,7 +27,11 @@ export interface KWinnerEncoder {
  * @param mean subtracted from every input, [inputs]; zeros when omitted
  * @throws OptionError for an option outside its range
  */
-export function createKWinnerEncoder({ inputs, cells, active, connected = 0.2 }: KWinnerOptions, rng: Rng, mean?: ArrayLike<number>): KWinnerEncoder {
+export function createKWinnerEncoder(
+  { inputs, cells, active, connected = 0.2 }: KWinnerOptions,
+  rng: Rng,
+  mean?: ArrayLike<number>,
+): KWinnerEncoder {
   requireInteger("kWinner.inputs", inputs, 1, 1 << 24);
   requireInteger("kWinner.cells", cells, 1, 1 << 24);
   requireInteger("kWinner.active", active, 1, cells);

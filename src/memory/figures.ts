@@ -49,7 +49,9 @@ export function matchFigure({ cells, active, synapses }: SdrSetting): SdrFigure 
 
 /** False matches as the population grows: falling at a fixed number of active cells, flat at fixed half activity. */
 export function scalingFigure({ active, synapses, threshold, cells }: SdrSetting): SdrFigure {
-  const sizes = Array.from({ length: 13 }, (_, i) => Math.round(2 * Math.max(active, synapses) * (100_000 / (2 * Math.max(active, synapses))) ** (i / 12)));
+  const sizes = Array.from({ length: 13 }, (_, i) =>
+    Math.round(2 * Math.max(active, synapses) * (100_000 / (2 * Math.max(active, synapses))) ** (i / 12)),
+  );
   const line = (name: string, of: (n: number) => number) => ({
     name,
     points: finite(sizes.map((n) => ({ x: n, y: log10(logFalseMatch({ cells: n, active: of(n), synapses, threshold })) }))),
@@ -79,7 +81,10 @@ export function noiseFigure({ cells, active, synapses }: SdrSetting): SdrFigure 
     y: { label: "log10 of the probability" },
     series: [
       ...shares.map((share, i) => ({ name: `missed, ${Math.round(share * 100)} % of cells silent`, points: points(i) })),
-      { name: "false match", points: finite(rows[0]!.map(({ threshold, falseMatch }) => ({ x: threshold, y: Math.log10(falseMatch) }))) },
+      {
+        name: "false match",
+        points: finite(rows[0]!.map(({ threshold, falseMatch }) => ({ x: threshold, y: Math.log10(falseMatch) }))),
+      },
     ],
   };
 }
@@ -97,7 +102,10 @@ export function unionFigure({ cells, active, synapses, threshold }: SdrSetting):
         name: `segment, s = ${synapses}, threshold ${threshold}`,
         points: finite(counts.map((m) => ({ x: m, y: log10(logUnionFalseMatch({ cells, active, synapses, threshold }, m)) }))),
       },
-      { name: "mask of all cells, every cell checked", points: finite(counts.map((m) => ({ x: m, y: log10(logUnionMembership(cells, active, m)) }))) },
+      {
+        name: "mask of all cells, every cell checked",
+        points: finite(counts.map((m) => ({ x: m, y: log10(logUnionMembership(cells, active, m)) }))),
+      },
     ],
   };
 }
@@ -113,7 +121,10 @@ export function thresholdFigure(): SdrFigure {
     series: [
       {
         name: `n ${cells[0]}-${cells.at(-1)}, activity ${densities[0]! * 100}-${densities.at(-1)! * 100} %, s ${synapses[0]}-${synapses.at(-1)}`,
-        points: medianFalseMatch(Array.from({ length: 22 }, (_, i) => i + 3)).map(({ threshold, median }) => ({ x: threshold, y: Math.log10(median) })),
+        points: medianFalseMatch(Array.from({ length: 22 }, (_, i) => i + 3)).map(({ threshold, median }) => ({
+          x: threshold,
+          y: Math.log10(median),
+        })),
       },
     ],
   };
@@ -134,7 +145,14 @@ export function capacityFigure({ cells, active }: SdrSetting): SdrFigure {
 
 /** All figures of a setting. */
 export function sdrFigures(setting: SdrSetting): SdrFigure[] {
-  return [matchFigure(setting), scalingFigure(setting), noiseFigure(setting), unionFigure(setting), thresholdFigure(), capacityFigure(setting)];
+  return [
+    matchFigure(setting),
+    scalingFigure(setting),
+    noiseFigure(setting),
+    unionFigure(setting),
+    thresholdFigure(),
+    capacityFigure(setting),
+  ];
 }
 
 /** The numbers of one setting that the tables show. Probabilities are base-10 logarithms. */

@@ -1,5 +1,5 @@
 /** Simulation of the closed forms with real random patterns, and the interval that a simulated rate must fall into. */
-import { requireInteger, type Rng } from "../core/index.js";
+import { type Rng, requireInteger } from "../core/index.js";
 import { type NoisySegment, requireSegment, type Segment } from "./probability.js";
 
 /** A simulated rate with its Wilson interval. */
@@ -22,7 +22,13 @@ export function wilson(hits: number, trials: number, z = 2.5758293035489): Estim
   const square = z * z;
   const centre = (rate + square / (2 * trials)) / (1 + square / trials);
   const half = (z / (1 + square / trials)) * Math.sqrt((rate * (1 - rate)) / trials + square / (4 * trials * trials));
-  return { rate, hits, trials, low: hits === 0 ? 0 : Math.max(0, centre - half), high: hits === trials ? 1 : Math.min(1, centre + half) };
+  return {
+    rate,
+    hits,
+    trials,
+    low: hits === 0 ? 0 : Math.max(0, centre - half),
+    high: hits === trials ? 1 : Math.min(1, centre + half),
+  };
 }
 
 /**

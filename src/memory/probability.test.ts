@@ -24,7 +24,12 @@ const segments = (most: number) =>
   fc
     .integer({ min: 1, max: most })
     .chain((cells) =>
-      fc.tuple(fc.constant(cells), fc.integer({ min: 0, max: cells }), fc.integer({ min: 0, max: cells }), fc.integer({ min: 0, max: cells + 2 })),
+      fc.tuple(
+        fc.constant(cells),
+        fc.integer({ min: 0, max: cells }),
+        fc.integer({ min: 0, max: cells }),
+        fc.integer({ min: 0, max: cells + 2 }),
+      ),
     )
     .map(([cells, active, synapses, threshold]) => segment(cells, active, synapses, threshold));
 
@@ -59,7 +64,13 @@ describe("stable arithmetic", () => {
   });
 
   it("has hypergeometric probabilities that sum to 1", () => {
-    for (const [n, s, a] of [[10, 4, 5], [1000, 20, 40], [100_000, 2000, 500], [7, 7, 3], [5, 0, 2]] as const) {
+    for (const [n, s, a] of [
+      [10, 4, 5],
+      [1000, 20, 40],
+      [100_000, 2000, 500],
+      [7, 7, 3],
+      [5, 0, 2],
+    ] as const) {
       const logs = Array.from({ length: Math.min(s, a) + 1 }, (_, b) => logHypergeometricPmf(b, n, s, a));
       expect(logSumExp(logs)).toBeCloseTo(0, 11);
     }
@@ -86,7 +97,10 @@ describe("false matches", () => {
     [200000, 2000, 10, 10, 9.77936337103e-21],
   ])("n %i, a %i, s %i, theta %i: %d", (n, a, s, theta, expected) => {
     expect(falseMatch(segment(n, a, s, theta)) / expected).toBeCloseTo(1, 11);
-    if (n <= 20000) expect(Math.abs(logFalseMatch(segment(n, a, s, theta)) - rationalLog(exactFalseMatch(segment(n, a, s, theta))))).toBeLessThan(2e-14 * 60);
+    if (n <= 20000)
+      expect(Math.abs(logFalseMatch(segment(n, a, s, theta)) - rationalLog(exactFalseMatch(segment(n, a, s, theta))))).toBeLessThan(
+        2e-14 * 60,
+      );
   });
 
   it("equals exact rational arithmetic for every small segment", () => {
@@ -107,8 +121,10 @@ describe("false matches", () => {
         const slack = 1e-10;
         expect(log).toBeLessThanOrEqual(0);
         expect(logFalseMatch({ ...given, threshold: given.threshold + 1 })).toBeLessThanOrEqual(log + slack);
-        if (given.synapses < given.cells) expect(logFalseMatch({ ...given, synapses: given.synapses + 1 })).toBeGreaterThanOrEqual(log - slack);
-        if (given.active < given.cells) expect(logFalseMatch({ ...given, active: given.active + 1 })).toBeGreaterThanOrEqual(log - slack);
+        if (given.synapses < given.cells)
+          expect(logFalseMatch({ ...given, synapses: given.synapses + 1 })).toBeGreaterThanOrEqual(log - slack);
+        if (given.active < given.cells)
+          expect(logFalseMatch({ ...given, active: given.active + 1 })).toBeGreaterThanOrEqual(log - slack);
         const mirrored = logFalseMatch({ ...given, active: given.synapses, synapses: given.active });
         if (log === Number.NEGATIVE_INFINITY) expect(mirrored).toBe(log);
         else expect(Math.abs(mirrored - log)).toBeLessThan(1e-9);
@@ -190,7 +206,11 @@ describe("misses under noise", () => {
           const miss = falseMiss(given);
           if (threshold > synapses || (silenced === active && threshold >= 1)) expect(miss).toBe(1);
           else if (silenced <= noiseTolerance(synapses, threshold)) expect(miss).toBe(0);
-          else expect(miss).toBeCloseTo(rationalToNumber(exactHypergeometricTail(synapses - threshold + 1, active, synapses, silenced)), 12);
+          else
+            expect(miss).toBeCloseTo(
+              rationalToNumber(exactHypergeometricTail(synapses - threshold + 1, active, synapses, silenced)),
+              12,
+            );
         },
       ),
       { numRuns: 400 },
@@ -206,7 +226,13 @@ describe("misses under noise", () => {
     ]) {
       expect(() => logFalseMiss(bad)).toThrow(InputError);
     }
-    for (const bad of [segment(10, 11, 5, 3), segment(10, 5, 11, 3), segment(0, 0, 0, 0), segment(10, 5, 5, Number.NaN), segment(2e8, 5, 5, 1)]) {
+    for (const bad of [
+      segment(10, 11, 5, 3),
+      segment(10, 5, 11, 3),
+      segment(0, 0, 0, 0),
+      segment(10, 5, 5, Number.NaN),
+      segment(2e8, 5, 5, 1),
+    ]) {
       expect(() => logFalseMatch(bad)).toThrow(InputError);
     }
   });

@@ -8,7 +8,7 @@
  * C. Loader 2000, "Fast and accurate computation of binomial probabilities".
  */
 
-const HALF_LOG_TWO_PI = 0.918938533204672741780329736406;
+const HALF_LOG_TWO_PI = 0.9189385332046728;
 
 /** log(n!) minus Stirling's formula, for n = 0..15 (n = 0 never used). Checked against exact factorials in the tests. */
 const STIRLING_ERRORS = [
@@ -91,7 +91,9 @@ export function logHypergeometricPmf(hits: number, population: number, marked: n
   const p = draws / population;
   const q = (population - draws) / population;
   return (
-    logBinomialPmf(hits, marked, p, q) + logBinomialPmf(draws - hits, population - marked, p, q) - logBinomialPmf(draws, population, p, q)
+    logBinomialPmf(hits, marked, p, q) +
+    logBinomialPmf(draws - hits, population - marked, p, q) -
+    logBinomialPmf(draws, population, p, q)
   );
 }
 
@@ -112,7 +114,13 @@ export function logSumExp(logs: readonly number[]): number {
  * @param ratio   P(b + 1) / P(b)
  * @param mode    a b where P is largest; need not be inside the range
  */
-export function logTail(from: number, to: number, mode: number, logTerm: (b: number) => number, ratio: (b: number) => number): number {
+export function logTail(
+  from: number,
+  to: number,
+  mode: number,
+  logTerm: (b: number) => number,
+  ratio: (b: number) => number,
+): number {
   if (from > to) return Number.NEGATIVE_INFINITY;
   const start = Math.min(Math.max(mode, from), to);
   let sum = 1;

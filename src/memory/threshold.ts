@@ -58,7 +58,10 @@ export const paperConditions: ConditionRange = {
 };
 
 /** Median false-match probability over a range of conditions, for each threshold asked. */
-export function medianFalseMatch(thresholds: readonly number[], range: ConditionRange = paperConditions): { threshold: number; median: number }[] {
+export function medianFalseMatch(
+  thresholds: readonly number[],
+  range: ConditionRange = paperConditions,
+): { threshold: number; median: number }[] {
   if (range.cells.length * range.densities.length * range.synapses.length === 0) {
     throw new InputError("medianFalseMatch.range: expected at least one value of cells, densities and synapses, got an empty list");
   }

@@ -12,7 +12,10 @@ describe("unions", () => {
     expect(unionSynapses(1000, 25, 3)).toBeCloseTo(73.140625, 10);
     expect(unionSynapses(1000, 25, 10)).toBeCloseTo(223.67, 3);
     expect(unionSynapses(10000, 25, 10)).toBeCloseTo(247.206, 3);
-    expect(Math.exp(logUnionFalseMatch({ cells: 10000, active: 200, synapses: 25, threshold: 15 }, 10))).toBeCloseTo(1.270804e-4, 10);
+    expect(Math.exp(logUnionFalseMatch({ cells: 10000, active: 200, synapses: 25, threshold: 15 }, 10))).toBeCloseTo(
+      1.270804e-4,
+      10,
+    );
   });
 
   it("starts at s, grows, and stays below both n and s M", () => {
@@ -95,13 +98,22 @@ describe("simulation", () => {
 
   it("puts every closed form inside its 99 % interval", () => {
     const rng = createRng(11);
-    for (const [cells, active, synapses, threshold] of [[100, 20, 10, 5], [200, 30, 20, 7], [1000, 200, 25, 9], [60, 30, 12, 9]] as const) {
+    for (const [cells, active, synapses, threshold] of [
+      [100, 20, 10, 5],
+      [200, 30, 20, 7],
+      [1000, 200, 25, 9],
+      [60, 30, 12, 9],
+    ] as const) {
       const given = { cells, active, synapses, threshold };
       const { low, high } = simulateFalseMatch(given, 20_000, rng);
       expect(falseMatch(given)).toBeGreaterThan(low);
       expect(falseMatch(given)).toBeLessThan(high);
     }
-    for (const [active, synapses, threshold, silenced] of [[64, 24, 12, 32], [40, 20, 10, 16], [30, 10, 8, 9]] as const) {
+    for (const [active, synapses, threshold, silenced] of [
+      [64, 24, 12, 32],
+      [40, 20, 10, 16],
+      [30, 10, 8, 9],
+    ] as const) {
       const given = { active, synapses, threshold, silenced };
       const { low, high } = simulateFalseMiss(given, 20_000, rng);
       expect(falseMiss(given)).toBeGreaterThan(low);
@@ -134,7 +146,8 @@ describe("figures", () => {
     expect(figures.map(({ name }) => name)).toEqual(["match", "scaling", "noise", "union", "threshold", "capacity"]);
     for (const figure of figures) {
       expect(figure.series.some(({ points }) => points.length > 1)).toBe(true);
-      for (const { points } of figure.series) for (const { x, y } of points) expect(Number.isFinite(x) && Number.isFinite(y)).toBe(true);
+      for (const { points } of figure.series)
+        for (const { x, y } of points) expect(Number.isFinite(x) && Number.isFinite(y)).toBe(true);
     }
     const match = figures[0]!.series.find(({ name }) => name === "s = 20")!;
     expect(match.points[9]).toEqual({ x: 10, y: logFalseMatch(setting) / Math.LN10 });

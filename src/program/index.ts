@@ -1,9 +1,12 @@
 /** The IR: values, operations, tracing, differentiation, and the interpreter that defines what programs compute. */
+export * from "./export/index.js";
 export * from "./grad.js";
 export * from "./graph.js";
+export * from "./import/index.js";
 export * from "./interpret.js";
 export * from "./ops/index.js";
 export * from "./passes/batch.js";
+export * from "./passes/check.js";
 export * from "./passes/channel-groups.js";
 export * from "./passes/cut-channels.js";
 export * from "./passes/fold-batch-norm.js";

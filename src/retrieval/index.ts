@@ -13,6 +13,21 @@ export { type JsonlOptions, type JsonlReader, jsonlReader, readJsonl, type Vecto
 export { type RawHits, type SearchOptions, type SearchStats, searchConfig } from "./searcher.js";
 export type { NewDocument } from "./side.js";
 export type { FileMemory, Store } from "./store.js";
+export { decodeStrings, stringAt, type StringTable } from "./strings.js";
+export {
+  checkEncoder,
+  documentWeights,
+  encodeDocuments,
+  type EncodeOptions,
+  type EncoderParams,
+  encodeQuery,
+  encoderShapes,
+  encodeWeights,
+  queryWeights,
+  readEncoder,
+  type SparseEncoder,
+  writeEncoder,
+} from "./encoder.js";
 export { type SyntheticCollection, syntheticCollection, type SyntheticOptions } from "./synthetic.js";
 export { createTokeniser, type Tokeniser, type TokeniseOptions } from "./tokenise.js";
 export { bestTrial, tune, type TuneOptions, type TuneTrial } from "./tune.js";

@@ -13,6 +13,7 @@ export * from "./patterns/index.js";
 export * from "./penalties/index.js";
 export * from "./prunable.js";
 export * from "./random-masks.js";
+export * from "./repair/index.js";
 export * from "./rewire.js";
 export * from "./schedules/index.js";
 export * from "./select-masks.js";

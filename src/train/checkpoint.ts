@@ -38,11 +38,17 @@ const VALUE = "value/";
 export function writeCheckpoint(checkpoint: Checkpoint): Uint8Array {
   const { snapshot, epoch, methodState, curve, identity } = checkpoint;
   const tensors: Record<string, { dtype: "f32"; shape: readonly number[]; data: Float32Array }> = {};
-  for (const [path, value] of Object.entries(snapshot.values)) tensors[VALUE + path] = { dtype: "f32", shape: value.shape, data: value.data };
+  for (const [path, value] of Object.entries(snapshot.values))
+    tensors[VALUE + path] = { dtype: "f32", shape: value.shape, data: value.data };
   const sparse: Record<string, SparseTensor> = {};
   // A mask is a sparse tensor of ones: its positions take a bitmap or less.
-  for (const [path, mask] of Object.entries(snapshot.masks)) sparse[MASK + path] = compressDense(mask.data, { shape: mask.shape, layout: "csr" });
-  return writeSparseSafetensors({ tensors, sparse, metadata: { [KEY]: JSON.stringify({ version: 1, epoch, methodState, curve, identity }) } });
+  for (const [path, mask] of Object.entries(snapshot.masks))
+    sparse[MASK + path] = compressDense(mask.data, { shape: mask.shape, layout: "csr" });
+  return writeSparseSafetensors({
+    tensors,
+    sparse,
+    metadata: { [KEY]: JSON.stringify({ version: 1, epoch, methodState, curve, identity }) },
+  });
 }
 
 /**
@@ -56,10 +62,12 @@ export function readCheckpoint(bytes: Uint8Array, identity: string): Checkpoint 
   if (text === undefined) throw new FormatError("checkpoint", "the file is no training checkpoint");
   const head = JSON.parse(text) as { version: number; epoch: number; methodState: unknown; curve: CurvePoint[]; identity: string };
   if (head.version !== 1) throw new FormatError("checkpoint", `version ${head.version} is not known; this is version 1`);
-  if (head.identity !== identity) throw new FormatError("checkpoint", "it belongs to a run with other settings; start anew in another folder");
+  if (head.identity !== identity)
+    throw new FormatError("checkpoint", "it belongs to a run with other settings; start anew in another folder");
   const values: Record<string, Tensor> = {};
   const masks: Record<string, Mask> = {};
-  for (const [name, array] of Object.entries(file.tensors)) if (name.startsWith(VALUE)) values[name.slice(VALUE.length)] = tensor(array.shape, array.data as Float32Array);
+  for (const [name, array] of Object.entries(file.tensors))
+    if (name.startsWith(VALUE)) values[name.slice(VALUE.length)] = tensor(array.shape, array.data as Float32Array);
   for (const [name, held] of Object.entries(file.sparse)) {
     if (name.startsWith(MASK)) masks[name.slice(MASK.length)] = maskOf(held.shape, Uint8Array.from(expandSparse(held)));
   }

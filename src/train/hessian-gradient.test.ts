@@ -1,12 +1,18 @@
 import { expect, it } from "vitest";
-import { createRng, intTensor, mapTree, type Tensor, tensor, type Tree } from "../core/index.js";
+import { createRng, intTensor, mapTree, type Tensor, type Tree, tensor } from "../core/index.js";
 import { createEngine } from "../engine/index.js";
 import { mlp } from "../models/index.js";
-import { conv2d, batchNorm, globalAveragePool, initParams, linear, relu, sequential } from "../nn/index.js";
+import { batchNorm, conv2d, globalAveragePool, initParams, linear, relu, sequential } from "../nn/index.js";
 import { interpret } from "../program/index.js";
 import { gradientProgram, hessianGradient, hessianGradientProgram } from "./index.js";
 
-const module = sequential({ conv: conv2d(1, 4, 3, { stride: 2, padding: 1, bias: false }), bn: batchNorm(4), relu, mean: globalAveragePool, fc: linear(4, 3) });
+const module = sequential({
+  conv: conv2d(1, 4, 3, { stride: 2, padding: 1, bias: false }),
+  bn: batchNorm(4),
+  relu,
+  mean: globalAveragePool,
+  fc: linear(4, 3),
+});
 const small = { name: "small", inputShape: [1, 6, 6], classes: 3, module, options: {} };
 
 it("equals the change of the gradient along the gradient, through convolution and batch normalisation", async () => {
@@ -16,10 +22,20 @@ it("equals the change of the gradient along the gradient, through convolution an
   const inputs = Float32Array.from({ length: 5 * 36 }, () => rng.normal());
   const labels = Int32Array.of(0, 1, 2, 0, 1);
   const run = { x: tensor([5, 1, 6, 6], inputs), y: intTensor([5], labels), key: intTensor([2]) };
-  const slope = (at: Tree<Tensor>) => interpret(gradientProgram(small, 5, paths), { params: at, inputs: run, double: true }).outputs;
+  const slope = (at: Tree<Tensor>) =>
+    interpret(gradientProgram(small, 5, paths), { params: at, inputs: run, double: true }).outputs;
   const g = slope(params);
   const along = (step: number) =>
-    slope(mapTree(params, (value, path) => (paths.includes(path) ? ({ ...value, data: Float64Array.from(value.data, (w, i) => w + step * g[`grad:${path}`]!.data[i]!) } as unknown as Tensor) : value)));
+    slope(
+      mapTree(params, (value, path) =>
+        paths.includes(path)
+          ? ({
+              ...value,
+              data: Float64Array.from(value.data, (w, i) => w + step * g[`grad:${path}`]!.data[i]!),
+            } as unknown as Tensor)
+          : value,
+      ),
+    );
   const [up, down] = [along(1e-5), along(-1e-5)];
   const engine = await createEngine();
   const found = hessianGradient(engine, small, params, { inputs, labels }, paths);

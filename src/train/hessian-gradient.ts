@@ -1,5 +1,5 @@
 /** Hessian-gradient products: how the gradient's norm changes along each weight. */
-import { mapTree, type Tensor, tensor, type Tree } from "../core/index.js";
+import { mapTree, type Tensor, type Tree, tensor } from "../core/index.js";
 import type { Engine } from "../engine/index.js";
 import { forward, type Model } from "../models/index.js";
 import { paramSpecs } from "../nn/index.js";
@@ -47,7 +47,9 @@ export function hessianGradient(
   const plan = engine.compile(hessianGradientProgram(model, batch.labels.length, paths, temperature), store);
   try {
     const out = plan.run({ x: batch.inputs, y: batch.labels, key: [0, 0] });
-    return mapTree(Object.fromEntries(paths.map((path) => [path, out[`hg:${path}`]!])), ({ shape, data }) => tensor(shape, (data as Float32Array).slice()));
+    return mapTree(Object.fromEntries(paths.map((path) => [path, out[`hg:${path}`]!])), ({ shape, data }) =>
+      tensor(shape, (data as Float32Array).slice()),
+    );
   } finally {
     plan.close();
     store.close();

@@ -2,13 +2,22 @@
  * Weights, masks and slots of a run in the engine, with the plans that use them. Masked weights are held dense (with a mask) while
  * they are dense enough for dense kernels to be faster, and as live values only once they are sparse enough.
  */
-import { InputError, type Tensor, tensor, type Tree } from "../core/index.js";
+import { InputError, type Tensor, type Tree, tensor } from "../core/index.js";
 import { createLoader, type Dataset } from "../data/index.js";
 import type { Engine, Live, ParamStore, Plan } from "../engine/index.js";
 import type { Model } from "../models/index.js";
 import type { Optimizer } from "../optim/index.js";
 import { countKept, csrOfMask, gatherCsr, type Mask, maskOfCsr, type Updated } from "../sparsity/index.js";
-import { elementsOf, evaluationProgram, gradientProgram, maskPath, type ProgramSpec, type Storage, trainingProgram, trainingSpecs } from "./programs.js";
+import {
+  elementsOf,
+  evaluationProgram,
+  gradientProgram,
+  maskPath,
+  type ProgramSpec,
+  type Storage,
+  trainingProgram,
+  trainingSpecs,
+} from "./programs.js";
 
 /**
  * Density under which live-value kernels train faster than dense ones: measured break-even of a ResNet-20 step against dense
@@ -38,7 +47,11 @@ export interface Holder {
   readonly storage: Storage;
   readonly masks: Tree<Mask>;
   /** One optimiser step on a batch. */
-  step(batch: { inputs: Float32Array; labels: Int32Array }, feed: Tree<Tensor>, key: readonly [number, number]): { loss: number; accuracy: number };
+  step(
+    batch: { inputs: Float32Array; labels: Int32Array },
+    feed: Tree<Tensor>,
+    key: readonly [number, number],
+  ): { loss: number; accuracy: number };
   /** Dense gradients at the current (masked) weights. */
   gradients(batch: { inputs: Float32Array; labels: Int32Array }, paths: readonly string[]): Tree<Tensor>;
   /** Weights as methods see them, dense. */
@@ -61,7 +74,8 @@ export type StorageChoice = Storage | "auto";
 
 function chooseStorage(choice: StorageChoice, masks: Tree<Mask>, stored: boolean): Storage {
   if (choice !== "auto") {
-    if (choice === "csr" && stored) throw new InputError("train: a method that keeps the values of pruned weights needs storage: masked");
+    if (choice === "csr" && stored)
+      throw new InputError("train: a method that keeps the values of pruned weights needs storage: masked");
     return choice;
   }
   let kept = 0;
@@ -100,13 +114,17 @@ export function createHolder(options: HolderOptions, start: Snapshot): Holder {
 
   const spec = (batch: number): ProgramSpec => {
     const live: Record<string, number> = {};
-    for (const [path, mask] of Object.entries(masks)) live[path] = storage === "csr" ? Math.max(1, countKept(mask)) : elementsOf(model, path);
+    for (const [path, mask] of Object.entries(masks))
+      live[path] = storage === "csr" ? Math.max(1, countKept(mask)) : elementsOf(model, path);
     return { model, batch, live, storage };
   };
 
   function fill(path: string, value: Tensor): void {
     const pattern = store.patternOf(path);
-    if (pattern === undefined) return store.set(path, value);
+    if (pattern === undefined) {
+      store.set(path, value);
+      return;
+    }
     const csr = csrOfMask(masks[pattern]!);
     const values = gatherCsr(csr, value.data);
     if (pattern === path) store.setLive(path, { rowPtr: csr.rowPtr, columns: csr.columns, values });
@@ -132,9 +150,15 @@ export function createHolder(options: HolderOptions, start: Snapshot): Holder {
     store.close();
   }
 
-  const values = (): Tree<Tensor> => Object.fromEntries(Object.keys(store.specs).filter((path) => !path.endsWith(":mask")).map((path) => [path, store.get(path)]));
+  const values = (): Tree<Tensor> =>
+    Object.fromEntries(
+      Object.keys(store.specs)
+        .filter((path) => !path.endsWith(":mask"))
+        .map((path) => [path, store.get(path)]),
+    );
   const weights = (): Tree<Tensor> => Object.fromEntries(Object.keys(model.module.params).map((path) => [path, store.get(path)]));
-  const slotsOf = (path: string): string[] => Object.keys(store.specs).filter((other) => other.startsWith(`${path}:`) && other !== maskPath(path));
+  const slotsOf = (path: string): string[] =>
+    Object.keys(store.specs).filter((other) => other.startsWith(`${path}:`) && other !== maskPath(path));
 
   /** Rebuilds the plans when the masks have left the storage or its capacity. */
   function settle(): void {
@@ -163,7 +187,9 @@ export function createHolder(options: HolderOptions, start: Snapshot): Holder {
         probe?.plan.close();
         probe?.store.close();
         const program = gradientProgram(model, batchSize, paths);
-        const own = engine.params(Object.fromEntries(Object.entries(program.params).map(([path, p]) => [path, program.values[p.value]!])));
+        const own = engine.params(
+          Object.fromEntries(Object.entries(program.params).map(([path, p]) => [path, program.values[p.value]!])),
+        );
         probe = { store: own, plan: engine.compile(program, own), paths };
       }
       for (const path of Object.keys(probe.store.specs)) {
@@ -213,7 +239,10 @@ export function createHolder(options: HolderOptions, start: Snapshot): Holder {
     setLive(path, live) {
       store.setLive(path, live);
       const { rows, columns } = store.topologies[path]!;
-      masks = { ...masks, [path]: maskOfCsr({ rows, cols: columns, rowPtr: live.rowPtr, columns: live.columns }, masks[path]!.shape) };
+      masks = {
+        ...masks,
+        [path]: maskOfCsr({ rows, cols: columns, rowPtr: live.rowPtr, columns: live.columns }, masks[path]!.shape),
+      };
     },
     evaluate(dataset) {
       evaluation ??= engine.compile(evaluationProgram(spec(EVALUATION_BATCH)), store, { frozen: true });
@@ -244,4 +273,3 @@ export function createHolder(options: HolderOptions, start: Snapshot): Holder {
 function clear(value: Tensor, mask: Mask, at: 0 | 1): void {
   for (let i = 0; i < mask.data.length; i++) if (mask.data[i] === at) value.data[i] = 0;
 }
-

@@ -1,7 +1,24 @@
 /** The loop joining model, optimiser and method; evaluation; checkpoints. */
 export * from "./checkpoint.js";
 export * from "./hessian-gradient.js";
-export { CSR_DENSITY, createHolder, type Evaluation, type Holder, type HolderOptions, type Snapshot, type StorageChoice } from "./holder.js";
+export {
+  CSR_DENSITY,
+  createHolder,
+  type Evaluation,
+  type Holder,
+  type HolderOptions,
+  type Snapshot,
+  type StorageChoice,
+} from "./holder.js";
 export * from "./metrics/index.js";
-export { evaluationProgram, gradientProgram, maskPath, type ProgramSpec, type Storage, trainingProgram, trainingSpecs } from "./programs.js";
-export { paramInfos, sparsityOf, type Trained, type TrainEvent, type TrainOptions, train } from "./train.js";
+export {
+  evaluationProgram,
+  gradientProgram,
+  maskPath,
+  type ProgramSpec,
+  type Storage,
+  trainingProgram,
+  trainingSpecs,
+} from "./programs.js";
+export * from "./prune/index.js";
+export { paramInfos, sparsityOf, type TrainEvent, type Trained, type TrainOptions, train } from "./train.js";

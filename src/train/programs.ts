@@ -3,7 +3,23 @@ import { sizeOf, type Tree } from "../core/index.js";
 import { forward, type Model } from "../models/index.js";
 import { paramSpecs, trainable } from "../nn/index.js";
 import type { Optimizer } from "../optim/index.js";
-import { argmax, cast, crossEntropy, equal, gradients, logSoftmax, mean, mul, neg, type ParamLayout, type ParamSpec, pick, type Program, trace, type Value } from "../program/index.js";
+import {
+  argmax,
+  cast,
+  crossEntropy,
+  equal,
+  gradients,
+  logSoftmax,
+  mean,
+  mul,
+  neg,
+  type ParamLayout,
+  type ParamSpec,
+  type Program,
+  pick,
+  trace,
+  type Value,
+} from "../program/index.js";
 
 /** How masked weights are held: `masked` keeps a dense weight and multiplies it by its mask; `csr` keeps live values only. */
 export type Storage = "masked" | "csr";

@@ -4,11 +4,11 @@ import { createRng, InputError, OptionError, tensor } from "../core/index.js";
 import { type Dataset, identity, makeDataset } from "../data/index.js";
 import { createEngine, type Engine } from "../engine/index.js";
 import { methods } from "../methods/index.js";
-import { convnet, mlp, type Model } from "../models/index.js";
+import { convnet, type Model, mlp } from "../models/index.js";
 import { initParams } from "../nn/index.js";
 import { adam, constantRate, cosineRate, sgd } from "../optim/index.js";
 import { countKept, type Mask, maskOf, type Updater } from "../sparsity/index.js";
-import { createHolder, CSR_DENSITY, type StorageChoice, type Trained, type TrainOptions, train } from "./index.js";
+import { CSR_DENSITY, createHolder, type StorageChoice, type Trained, type TrainOptions, train } from "./index.js";
 
 let engine: Engine;
 beforeAll(async () => {
@@ -22,13 +22,29 @@ const BATCH = 12;
 const PER_EPOCH = 5;
 
 /** Rows, columns, a chequerboard or a plain square in noise: the class. */
-const PATTERNS = [(y: number, _: number) => y % 2, (_: number, x: number) => x % 2, (y: number, x: number) => (x + y) % 2, () => 0.5] as const;
+const PATTERNS = [
+  (y: number, _: number) => y % 2,
+  (_: number, x: number) => x % 2,
+  (y: number, x: number) => (x + y) % 2,
+  () => 0.5,
+] as const;
 
 function pictures(count: number, seed: number): Dataset {
   const rng = createRng(seed);
   const labels = Int32Array.from({ length: count }, () => rng.below(4));
-  const inputs = Float32Array.from({ length: count * 64 }, (_, i) => PATTERNS[labels[Math.floor(i / 64)]!]!(Math.floor((i % 64) / 8), i % 8) + rng.normal() * 0.2 - 0.5);
-  return makeDataset({ name: `patterns ${seed}`, shape: [1, 8, 8], classes: 4, inputs, labels, normalisation: identity, source: "made" });
+  const inputs = Float32Array.from(
+    { length: count * 64 },
+    (_, i) => PATTERNS[labels[Math.floor(i / 64)]!]!(Math.floor((i % 64) / 8), i % 8) + rng.normal() * 0.2 - 0.5,
+  );
+  return makeDataset({
+    name: `patterns ${seed}`,
+    shape: [1, 8, 8],
+    classes: 4,
+    inputs,
+    labels,
+    normalisation: identity,
+    source: "made",
+  });
 }
 const [training, testing] = [pictures(64, 1), pictures(30, 2)];
 const small = (): Model => convnet({ inputShape: [1, 8, 8], channels: [6, 8], classes: 4 });
@@ -78,7 +94,9 @@ describe.each(Object.keys(METHODS))("%s", (name) => {
       const whole = await run(options({ updater: METHODS[name]!(), storage, optimizer, rate: constantRate(0.02) }));
       expect(whole.checkpoints).toHaveLength(EPOCHS);
       for (let done = 1; done < EPOCHS; done++) {
-        const rest = await run(options({ updater: METHODS[name]!(), storage, optimizer, rate: constantRate(0.02), resume: whole.checkpoints[done - 1] }));
+        const rest = await run(
+          options({ updater: METHODS[name]!(), storage, optimizer, rate: constantRate(0.02), resume: whole.checkpoints[done - 1] }),
+        );
         expect(rest.losses).toEqual(whole.losses.slice(done * PER_EPOCH));
         expect(rest.trained).toEqual(whole.trained);
         expect(rest.checkpoints).toEqual(whole.checkpoints.slice(done));
@@ -88,7 +106,14 @@ describe.each(Object.keys(METHODS))("%s", (name) => {
 
   it("learns, and keeps what its schedule says; pruned weights are exactly zero", async () => {
     const updater = METHODS[name]!();
-    const { trained, losses } = await run(options({ updater, epochs: 10, rate: constantRate(0.1), model: convnet({ inputShape: [1, 8, 8], channels: [8, 12], classes: 4 }) }));
+    const { trained, losses } = await run(
+      options({
+        updater,
+        epochs: 10,
+        rate: constantRate(0.1),
+        model: convnet({ inputShape: [1, 8, 8], channels: [8, 12], classes: 4 }),
+      }),
+    );
     expect(losses.at(-1)!).toBeLessThan(losses[0]! * 0.8);
     expect(trained.accuracy).toBeGreaterThan(0.5);
     for (const [path, mask] of Object.entries(trained.masks)) {
@@ -106,7 +131,9 @@ describe.each(Object.keys(METHODS))("%s", (name) => {
 describe("storages", () => {
   // SET draws its new positions over index arrays in csr storage, over masks in masked storage: equally random, not the same.
   it.each(["rigl", "snip", "gradual, frozen"])("masked and csr give the same training, %s", async (name) => {
-    const [masked, csr] = await Promise.all(["masked", "csr"].map((storage) => run(options({ updater: METHODS[name]!(), storage: storage as StorageChoice }))));
+    const [masked, csr] = await Promise.all(
+      ["masked", "csr"].map((storage) => run(options({ updater: METHODS[name]!(), storage: storage as StorageChoice }))),
+    );
     expect(csr!.losses).toHaveLength(masked!.losses.length);
     csr!.losses.forEach((loss, i) => {
       expect(loss).toBeCloseTo(masked!.losses[i]!, 4);
@@ -118,10 +145,23 @@ describe("storages", () => {
     const model = small();
     const params = initParams(model.module, createRng(1));
     const paths = Object.keys(model.module.params).filter((path) => model.module.params[path]!.prunable);
-    const masksAt = (density: number) => Object.fromEntries(paths.map((path) => [path, maskOf(params[path]!.shape, Uint8Array.from({ length: params[path]!.data.length }, (_, i) => (i % 100 < density * 100 ? 1 : 0)))]));
-    const none = (masks: Record<string, Mask>) => Object.fromEntries(Object.entries(masks).map(([path, mask]) => [path, maskOf(mask.shape, new Uint8Array(mask.data.length))]));
+    const masksAt = (density: number) =>
+      Object.fromEntries(
+        paths.map((path) => [
+          path,
+          maskOf(
+            params[path]!.shape,
+            Uint8Array.from({ length: params[path]!.data.length }, (_, i) => (i % 100 < density * 100 ? 1 : 0)),
+          ),
+        ]),
+      );
+    const none = (masks: Record<string, Mask>) =>
+      Object.fromEntries(Object.entries(masks).map(([path, mask]) => [path, maskOf(mask.shape, new Uint8Array(mask.data.length))]));
     const used = engine.memory().used;
-    const holder = createHolder({ engine, model, optimizer: sgd({ momentum: 0.9 }), batchSize: 4, storage: "auto", stored: false }, { values: params, masks: masksAt(0.9) });
+    const holder = createHolder(
+      { engine, model, optimizer: sgd({ momentum: 0.9 }), batchSize: 4, storage: "auto", stored: false },
+      { values: params, masks: masksAt(0.9) },
+    );
     expect(holder.storage).toBe("masked");
     const batch = { inputs: training.inputs.slice(0, 256) as Float32Array, labels: training.labels.slice(0, 4) };
     const feed = { lr: tensor([], [0.01]) };
@@ -134,7 +174,9 @@ describe("storages", () => {
     for (const path of paths) {
       for (let i = 0; i < masks[path]!.data.length; i++) {
         expect(sparse.values[path]!.data[i]).toBe(masks[path]!.data[i] ? dense.values[path]!.data[i] : 0);
-        expect(sparse.values[`${path}:momentum`]!.data[i]).toBe(masks[path]!.data[i] ? dense.values[`${path}:momentum`]!.data[i] : 0);
+        expect(sparse.values[`${path}:momentum`]!.data[i]).toBe(
+          masks[path]!.data[i] ? dense.values[`${path}:momentum`]!.data[i] : 0,
+        );
       }
     }
     holder.step(batch, feed, [1, 2]);
@@ -145,9 +187,20 @@ describe("storages", () => {
   it("csr takes memory by live values", () => {
     const model = mlp({ inputShape: [400], hidden: [400, 400], classes: 4 });
     const params = initParams(model.module, createRng(1));
-    const masks = Object.fromEntries(["fc1.weight", "fc2.weight"].map((path) => [path, maskOf(params[path]!.shape, Uint8Array.from({ length: 160_000 }, (_, i) => (i % 50 === 0 ? 1 : 0)))]));
+    const masks = Object.fromEntries(
+      ["fc1.weight", "fc2.weight"].map((path) => [
+        path,
+        maskOf(
+          params[path]!.shape,
+          Uint8Array.from({ length: 160_000 }, (_, i) => (i % 50 === 0 ? 1 : 0)),
+        ),
+      ]),
+    );
     const bytes = (storage: StorageChoice) => {
-      const holder = createHolder({ engine, model, optimizer: sgd({ momentum: 0.9 }), batchSize: 4, storage, stored: false }, { values: params, masks });
+      const holder = createHolder(
+        { engine, model, optimizer: sgd({ momentum: 0.9 }), batchSize: 4, storage, stored: false },
+        { values: params, masks },
+      );
       const { params: held } = holder.bytes();
       holder.close();
       return held;
@@ -165,8 +218,15 @@ describe.each(["masked", "csr"] as StorageChoice[])("a topology update in %s sto
     const params = initParams(model.module, rng);
     const path = "conv2.weight";
     const shape = params[path]!.shape;
-    const random = (density: number) => maskOf(shape, Uint8Array.from({ length: params[path]!.data.length }, () => (rng.uniform() < density ? 1 : 0)));
-    const holder = createHolder({ engine, model, optimizer: adam({}), batchSize: 4, storage, stored: false }, { values: params, masks: { [path]: random(0.3) } });
+    const random = (density: number) =>
+      maskOf(
+        shape,
+        Uint8Array.from({ length: params[path]!.data.length }, () => (rng.uniform() < density ? 1 : 0)),
+      );
+    const holder = createHolder(
+      { engine, model, optimizer: adam({}), batchSize: 4, storage, stored: false },
+      { values: params, masks: { [path]: random(0.3) } },
+    );
     const batch = { inputs: training.inputs.slice(0, 256) as Float32Array, labels: training.labels.slice(0, 4) };
     const feed = (step: number) => adam({}).feed(step, 0.01);
     // The second mask keeps fewer weights, the third more than the memory of the first holds.
@@ -175,7 +235,10 @@ describe.each(["masked", "csr"] as StorageChoice[])("a topology update in %s sto
       const before = holder.snapshot();
       const old = holder.masks[path]!;
       const mask = random(density);
-      const born = maskOf(shape, mask.data.map((bit, i) => (bit && !old.data[i] ? 1 : 0)));
+      const born = maskOf(
+        shape,
+        mask.data.map((bit, i) => (bit && !old.data[i] ? 1 : 0)),
+      );
       expect(countKept(born)).toBeGreaterThan(0);
       holder.remask({ masks: { [path]: mask }, born: { [path]: born } }, false);
       const after = holder.snapshot();
@@ -197,8 +260,15 @@ describe("stored values", () => {
     const params = initParams(model.module, createRng(5));
     const path = "conv2.weight";
     const { shape, data } = params[path]!;
-    const half = (odd: number) => maskOf(shape, Uint8Array.from({ length: data.length }, (_, i) => (i % 2 === odd ? 1 : 0)));
-    const holder = createHolder({ engine, model, optimizer: sgd({ momentum: 0.9 }), batchSize: 4, storage: "auto", stored: true }, { values: params, masks: { [path]: half(0) } });
+    const half = (odd: number) =>
+      maskOf(
+        shape,
+        Uint8Array.from({ length: data.length }, (_, i) => (i % 2 === odd ? 1 : 0)),
+      );
+    const holder = createHolder(
+      { engine, model, optimizer: sgd({ momentum: 0.9 }), batchSize: 4, storage: "auto", stored: true },
+      { values: params, masks: { [path]: half(0) } },
+    );
     const batch = { inputs: training.inputs.slice(0, 256) as Float32Array, labels: training.labels.slice(0, 4) };
     holder.step(batch, { lr: tensor([], [0.1]) }, [1, 1]);
     const weights = holder.weights()[path]!.data.slice();
@@ -212,7 +282,9 @@ describe("stored values", () => {
   it("need masked storage", () => {
     const model = small();
     const start = { values: initParams(model.module, createRng(5)), masks: {} };
-    expect(() => createHolder({ engine, model, optimizer: sgd(), batchSize: 4, storage: "csr", stored: true }, start)).toThrow(/storage: masked/);
+    expect(() => createHolder({ engine, model, optimizer: sgd(), batchSize: 4, storage: "csr", stored: true }, start)).toThrow(
+      /storage: masked/,
+    );
   });
 });
 
@@ -224,9 +296,20 @@ describe("refused with a reason", () => {
     expect(engine.memory().used).toBe(used);
   };
 
-  it("a loss that is no longer finite", () => fails({ rate: constantRate(1e30) }, InputError, /the loss is (NaN|-?Infinity) at step \d+; lower the learning rate/));
-  it("examples of another shape", () => fails({ model: convnet({ inputShape: [1, 9, 9], classes: 4 }) }, InputError, /takes examples of \[1,9,9\], the dataset patterns 1 has \[1,8,8\]/));
-  it("more classes than the model has", () => fails({ model: convnet({ inputShape: [1, 8, 8], channels: [4], classes: 3 }) }, OptionError, /classes.*at least the 4 classes/));
+  it("a loss that is no longer finite", () =>
+    fails({ rate: constantRate(1e30) }, InputError, /the loss is (NaN|-?Infinity) at step \d+; lower the learning rate/));
+  it("examples of another shape", () =>
+    fails(
+      { model: convnet({ inputShape: [1, 9, 9], classes: 4 }) },
+      InputError,
+      /takes examples of \[1,9,9\], the dataset patterns 1 has \[1,8,8\]/,
+    ));
+  it("more classes than the model has", () =>
+    fails(
+      { model: convnet({ inputShape: [1, 8, 8], channels: [4], classes: 3 }) },
+      OptionError,
+      /classes.*at least the 4 classes/,
+    ));
   it("no epochs", () => fails({ epochs: 0 }, OptionError, /train\.epochs/));
   it("a batch larger than the data", () => fails({ batchSize: 65 }, OptionError, /at most the 64 examples/));
   it("methods that work on gradients on the host", () =>
@@ -250,7 +333,9 @@ it("the same seed gives the same run, another seed another", async () => {
 
 it("two threads train to the bits of one", async () => {
   const two = await createEngine({ threads: 2 });
-  const [a, b] = await Promise.all([engine, two].map((own) => run(options({ engine: own, updater: METHODS["set"]!(), epochs: 2 }))));
+  const [a, b] = await Promise.all(
+    [engine, two].map((own) => run(options({ engine: own, updater: METHODS["set"]!(), epochs: 2 }))),
+  );
   expect(b!.trained).toEqual(a!.trained);
   two.close();
 });
@@ -258,7 +343,10 @@ it("two threads train to the bits of one", async () => {
 it("evaluation counts every example once, also in a last batch that is not full", () => {
   const model = mlp({ inputShape: [1, 8, 8], hidden: [], classes: 4 });
   const params = initParams(model.module, createRng(3));
-  const holder = createHolder({ engine, model, optimizer: sgd(), batchSize: 4, storage: "auto", stored: false }, { values: params, masks: {} });
+  const holder = createHolder(
+    { engine, model, optimizer: sgd(), batchSize: 4, storage: "auto", stored: false },
+    { values: params, masks: {} },
+  );
   const data = pictures(300, 9);
   const { accuracy, loss, examples } = holder.evaluate(data);
   let right = 0;

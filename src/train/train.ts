@@ -2,7 +2,7 @@
  * The training loop: joins a model, an optimiser and a method. An async generator: it yields what happened, does no I/O, and
  * whoever drives it stores checkpoints, shows progress, or stops.
  */
-import { createRng, InputError, mapTree, OptionError, requireInteger, type Rng, type Tensor, type Tree } from "../core/index.js";
+import { createRng, InputError, mapTree, OptionError, type Rng, requireInteger, type Tensor, type Tree } from "../core/index.js";
 import { type Augmentation, createLoader, type Dataset } from "../data/index.js";
 import type { Engine } from "../engine/index.js";
 import type { Model } from "../models/index.js";
@@ -44,7 +44,14 @@ export interface TrainOptions {
 
 /** What the loop tells. */
 export type TrainEvent =
-  | { readonly kind: "step"; readonly epoch: number; readonly step: number; readonly steps: number; readonly loss: number; readonly sparsity: number }
+  | {
+      readonly kind: "step";
+      readonly epoch: number;
+      readonly step: number;
+      readonly steps: number;
+      readonly loss: number;
+      readonly sparsity: number;
+    }
   | { readonly kind: "epoch"; readonly point: CurvePoint; readonly checkpoint: () => Uint8Array };
 
 /** What training ends with. */
@@ -56,12 +63,20 @@ export interface Trained {
   readonly accuracy: number;
 }
 
-const KINDS: Readonly<Record<string, ParamInfo["kind"]>> = { linear: "linear", conv: "conv", depthwise: "depthwise", embedding: "embedding", recurrent: "recurrent", attention: "linear" };
+const KINDS: Readonly<Record<string, ParamInfo["kind"]>> = {
+  linear: "linear",
+  conv: "conv",
+  depthwise: "depthwise",
+  embedding: "embedding",
+  recurrent: "recurrent",
+  attention: "linear",
+};
 
 /** What methods may know of a model's params. */
 export function paramInfos(model: Model): Tree<ParamInfo> {
   return mapTree(model.module.params, (def): ParamInfo => {
-    const kind = def.kind === "weight" ? (KINDS[def.role] ?? "other") : def.kind === "bias" ? "bias" : def.kind === "norm" ? "norm" : "other";
+    const kind =
+      def.kind === "weight" ? (KINDS[def.role] ?? "other") : def.kind === "bias" ? "bias" : def.kind === "norm" ? "norm" : "other";
     return { shape: def.shape, prunable: def.prunable && def.kind === "weight", kind };
   });
 }
@@ -92,14 +107,30 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
   const reportEvery = requireInteger("train.reportEvery", options.reportEvery ?? 20, 1);
   checkFit(options);
   if (updater?.gradients || updater?.forwardParams) {
-    throw new InputError(`train: the method "${updater.name}" changes gradients or the forward weights on the host, which this loop does not run`);
+    throw new InputError(
+      `train: the method "${updater.name}" changes gradients or the forward weights on the host, which this loop does not run`,
+    );
   }
   const rng = createRng(options.seed);
-  const loader = createLoader(options.train, { batchSize: options.batchSize, rng: rng.split("data"), remainder: "drop", augment: options.augment ?? [] });
+  const loader = createLoader(options.train, {
+    batchSize: options.batchSize,
+    rng: rng.split("data"),
+    remainder: "drop",
+    augment: options.augment ?? [],
+  });
   const steps = epochs * loader.batchesPerEpoch;
   const infos = paramInfos(model);
   const stored = updater?.maskedValues === "stored";
-  const identity = JSON.stringify([model.name, model.options, optimizer.name, options.seed, epochs, options.batchSize, updater?.name ?? "dense", options.train.count]);
+  const identity = JSON.stringify([
+    model.name,
+    model.options,
+    optimizer.name,
+    options.seed,
+    epochs,
+    options.batchSize,
+    updater?.name ?? "dense",
+    options.train.count,
+  ]);
   const common = { engine, model, optimizer, batchSize: options.batchSize, storage: options.storage ?? "auto", stored };
 
   let resumed: Checkpoint | undefined;
@@ -127,7 +158,8 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
         if (updater?.isDue(step)) state = applyUpdate(updater, holder, { step, infos, state, rng: rng.split("method") }, batch);
         const { loss, accuracy } = holder.step(batch, optimizer.feed(step, rate(step)), [keys, step]);
         busy += now() - start;
-        if (!Number.isFinite(loss)) throw new InputError(`train: the loss is ${loss} at step ${step}; lower the learning rate or look at the data`);
+        if (!Number.isFinite(loss))
+          throw new InputError(`train: the loss is ${loss} at step ${step}; lower the learning rate or look at the data`);
         lossSum += loss;
         rightSum += accuracy;
         step++;
@@ -174,35 +206,60 @@ function applyUpdate(
     return state;
   }
   const grads = updater.needsGradients ? holder.gradients(batch, Object.keys(holder.masks)) : undefined;
-  const updated = updater.update({ step, params: holder.weights(), infos, masks: holder.masks, state, rng, ...(grads ? { grads } : {}) });
+  const updated = updater.update({
+    step,
+    params: holder.weights(),
+    infos,
+    masks: holder.masks,
+    state,
+    rng,
+    ...(grads ? { grads } : {}),
+  });
   holder.remask(updated, updater.maskedValues === "stored");
   return updated.state;
 }
 
 /** First weights, and the method's first masks. */
-async function begin(options: TrainOptions, rng: Rng, infos: Tree<ParamInfo>, batch: { inputs: Float32Array; labels: Int32Array }, steps: number): Promise<{ snapshot: Snapshot; state: unknown }> {
+async function begin(
+  options: TrainOptions,
+  rng: Rng,
+  infos: Tree<ParamInfo>,
+  batch: { inputs: Float32Array; labels: Int32Array },
+  steps: number,
+): Promise<{ snapshot: Snapshot; state: unknown }> {
   const { model, updater } = options;
   const params = { ...initParams(model.module, rng.split("init")), ...options.initial };
   if (!updater) return { snapshot: { values: params, masks: {} }, state: undefined };
   const gradients = () => {
     const { engine, optimizer, batchSize } = options;
-    const probe = createHolder({ engine, model, optimizer, batchSize, storage: "masked", stored: false }, { values: params, masks: {} });
+    const probe = createHolder(
+      { engine, model, optimizer, batchSize, storage: "masked", stored: false },
+      { values: params, masks: {} },
+    );
     try {
-      return probe.gradients(batch, Object.keys(infos).filter((path) => infos[path]!.prunable));
+      return probe.gradients(
+        batch,
+        Object.keys(infos).filter((path) => infos[path]!.prunable),
+      );
     } finally {
       probe.close();
     }
   };
   const { masks, state } = await updater.init({ params, infos, rng: rng.split("masks"), gradients, steps });
-  const values = mapTree(params, (value, path) => (masks[path] && updater.maskedValues === "zero" ? applyMask(value, masks[path]!) : value));
+  const values = mapTree(params, (value, path) =>
+    masks[path] && updater.maskedValues === "zero" ? applyMask(value, masks[path]!) : value,
+  );
   return { snapshot: { values, masks }, state };
 }
 
 function checkFit({ model, train: data, test }: TrainOptions): void {
   for (const set of [data, test]) {
     if (set.shape.join() !== model.inputShape.join()) {
-      throw new InputError(`train: the model ${model.name} takes examples of [${model.inputShape}], the dataset ${set.name} has [${set.shape}]; set the model's inputShape`);
+      throw new InputError(
+        `train: the model ${model.name} takes examples of [${model.inputShape}], the dataset ${set.name} has [${set.shape}]; set the model's inputShape`,
+      );
     }
-    if (set.classes > model.classes) throw new OptionError(`${model.name}.classes`, `at least the ${set.classes} classes of ${set.name}`, model.classes);
+    if (set.classes > model.classes)
+      throw new OptionError(`${model.name}.classes`, `at least the ${set.classes} classes of ${set.name}`, model.classes);
   }
 }

@@ -15,7 +15,17 @@ export function sampleEntry(name: string, method: string, sparsity: number, accu
     const params = shape.reduce((a, b) => a * b, 1);
     const share = i === 0 ? 0 : Math.min(0.99, sparsity * (0.85 + 0.05 * i));
     const nonZeros = Math.round(params * (1 - share));
-    return { name: layer, shape, params, nonZeros, sparsity: 1 - nonZeros / params, kernel: share > 0.5 ? "csr" : "dense", reason: "made up", ms: 0.1 * (1.05 - share), denseMs: 0.1 };
+    return {
+      name: layer,
+      shape,
+      params,
+      nonZeros,
+      sparsity: 1 - nonZeros / params,
+      kernel: share > 0.5 ? "csr" : "dense",
+      reason: "made up",
+      ms: 0.1 * (1.05 - share),
+      denseMs: 0.1,
+    };
   });
   const params = layers.reduce((sum, layer) => sum + layer.params, 234);
   const nonZeros = layers.reduce((sum, layer) => sum + layer.nonZeros, 234);
@@ -52,7 +62,16 @@ export function sampleEntry(name: string, method: string, sparsity: number, accu
       sparsity: method === "gradual-magnitude" ? sparsity * (1 - (1 - epoch / 5) ** 3) : sparsity,
       seconds: 6,
     })),
-    card: sparsity === 0 ? null : { name: method, paper: "1710.01878", pattern: "unstructured", maskOverTime: "dynamic", excluded: ["biases", "normalisation"] },
+    card:
+      sparsity === 0
+        ? null
+        : {
+            name: method,
+            paper: "1710.01878",
+            pattern: "unstructured",
+            maskOverTime: "dynamic",
+            excluded: ["biases", "normalisation"],
+          },
   };
 }
 

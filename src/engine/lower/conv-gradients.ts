@@ -3,7 +3,7 @@ import type { Operation } from "../../program/index.js";
 import { type ConvShape, convOf } from "../geometry.js";
 import type { Planes } from "../layout.js";
 import { at, type Lowering, local, type Placed, whole } from "../lowering.js";
-import type { Buffer, Call } from "../step.js";
+import type { Call } from "../step.js";
 import { liveCount, type Topology, transposed } from "../topology.js";
 import { type PlacedPlanes, patternOf, phaseExtent, phaseLayout, streams, strip, tapOffsets, tapPlanes } from "./taps.js";
 import { sumParts, turn } from "./weights.js";

@@ -4,10 +4,11 @@
  */
 import type { Operation } from "../../program/index.js";
 import { type ConvShape, convOf, depthwiseFits } from "../geometry.js";
+import type { Planes } from "../layout.js";
 import { at, type Epilogue, type Lowering, local, type Placed, whole } from "../lowering.js";
 import type { Buffer, Call } from "../step.js";
 import type { Topology } from "../topology.js";
-import { depthwiseForward } from "./depthwise.js";
+import { bandLayout, depthwiseCall, depthwiseForward } from "./depthwise.js";
 import { type PlacedPlanes, patternOf, streams, strip, tapOffsets, tapPlanes } from "./taps.js";
 import { walkingStreams } from "./walk.js";
 import { winogradFits, winogradForward } from "./winograd.js";
@@ -23,11 +24,17 @@ export function lowerConv(l: Lowering, operation: Operation): void {
   const topology = patternOf(l, conv, pattern);
   const planned = l.planes(l.type(y).shape);
   const winograd = !topology && winogradFits(l, conv, planned);
+  const single = pattern === undefined && depthwiseFits(conv);
   l.defer(y, {
     layout: planned,
     takes: { bias: true, residual: true, upper: true },
+    ...(single ? { depthwise: { conv, input: x, weight: w } } : {}),
     finish(value, epilogue) {
-      if (depthwiseFits(conv) && pattern === undefined) return depthwise(l, operation, conv, value, epilogue);
+      if (single) return depthwise(l, operation, conv, value, epilogue);
+      if (!epilogue.residual) {
+        const both = separable(l, operation, conv, value, epilogue);
+        if (both) return both;
+      }
       const input = tapPlanes(l, conv, x);
       const weight = topology && pattern !== undefined ? l.any(w) : l.rows(w);
       const output = l.allocate(value, planned) as PlacedPlanes;
@@ -49,8 +56,9 @@ export function lowerConv(l: Lowering, operation: Operation): void {
         return output;
       }
       const emit = topology
-        ? sparseForward(l, conv, topology, pattern, input, weight, output)
-        : directForward(l, conv, input, weight, output);
+        ? sparseForward(l, conv, topology, pattern, input.layout, weight, output.layout)
+        : directForward(l, conv, input.layout, weight, output.layout);
+      const n = strip(planned);
       l.step({
         name: "conv2d",
         domain: l.groupDomain(planned),
@@ -67,6 +75,7 @@ export function lowerConv(l: Lowering, operation: Operation): void {
             at(input) + unit * input.layout.group + input.layout.origin,
             at(output) + unit * planned.group + planned.origin,
             epilogue.bias ? at(epilogue.bias) : 0,
+            n,
             lo,
             hi,
           ),
@@ -90,11 +99,71 @@ function depthwise(l: Lowering, operation: Operation, conv: ConvShape, value: nu
   return output;
 }
 
+/** A 1x1 convolution and the depthwise one before it, band by band, when that is pending and big enough to leave the cache. */
+function separable(l: Lowering, operation: Operation, conv: ConvShape, value: number, epilogue: Epilogue): Placed | undefined {
+  const [x, w] = operation.inputs as [number, number];
+  const front = l.fusable(x)?.depthwise;
+  const point = conv.kh === 1 && conv.kw === 1 && conv.direct && conv.attrs.groups === 1 && conv.n % 4 !== 0;
+  if (!front || !point || l.pending.get(x)!.epilogue.residual) return undefined;
+  const planned = l.planes(l.type(value).shape);
+  const band = bandLayout(front.conv, planned);
+  if (!band) return undefined;
+  const first = l.absorb(x);
+  const input = l.as(front.input, l.planes(l.type(front.input).shape)) as PlacedPlanes;
+  const depth = depthwiseCall(front.conv, input, l.rows(front.weight), first.epilogue);
+  const pattern = l.type(w).pattern;
+  const topology = patternOf(l, conv, pattern);
+  const weight = pattern === undefined ? l.rows(w) : l.any(w);
+  const output = l.allocate(value, planned) as PlacedPlanes;
+  const emit = topology
+    ? sparseForward(l, conv, topology, pattern, band, weight, planned)
+    : directForward(l, conv, band, weight, planned);
+  const domain = l.groupDomain(planned);
+  const scratch = l.temporary(domain.parts * band.group, "band");
+  const { bias, lo, hi } = epilogue;
+  const { h: rows, pitch, w: width } = band.geometry;
+  l.step({
+    name: "depthwise and 1x1",
+    domain,
+    reads: [
+      ...depth.reads,
+      whole(weight),
+      ...emit.reads.map((buffer) => ({ buffer, local: false })),
+      ...(bias ? [whole(bias)] : []),
+    ],
+    writes: [local(output), { buffer: scratch, local: true }],
+    emit(call, { unit, part }) {
+      const own = scratch.address + part * band.group;
+      for (let r0 = 0; r0 < conv.oh; r0 += rows) {
+        const count = Math.min(rows, conv.oh - r0);
+        depth.run(call, unit, r0, count, own, band);
+        emit.run(
+          call,
+          own,
+          at(output) + unit * planned.group + planned.origin + r0 * planned.row,
+          bias ? at(bias) : 0,
+          (count - 1) * pitch + width,
+          lo,
+          hi,
+        );
+      }
+    },
+  });
+  l.decide(
+    operation,
+    `dw3_s${front.conv.attrs.stride[0]} + ${emit.kernel}`,
+    `${emit.reason}; with the depthwise convolution before it, ${rows} rows at a time`,
+    l.paramOf(w),
+  );
+  return output;
+}
+
 interface Emitter {
   readonly kernel: string;
   readonly reason: string;
   readonly reads: readonly Buffer[];
-  readonly run: (call: Call, x: number, y: number, bias: number, lo: number, hi: number) => void;
+  /** Strips of n floats from x (the first input plane) into y (the first output plane). */
+  readonly run: (call: Call, x: number, y: number, bias: number, n: number, lo: number, hi: number) => void;
 }
 
 function sparseForward(
@@ -102,20 +171,19 @@ function sparseForward(
   conv: ConvShape,
   topology: Topology,
   pattern: string | undefined,
-  input: PlacedPlanes,
+  input: Planes,
   weight: Placed,
-  output: PlacedPlanes,
+  output: Planes,
 ): Emitter {
-  const offsets = tapOffsets(conv, input.layout);
-  const n = strip(output.layout);
-  const ys = output.layout.plane;
+  const offsets = tapOffsets(conv, input);
+  const ys = output.plane;
   if (l.options.frozen && topology.block === 1 && pattern !== undefined) {
     const walk = walkingStreams(l, topology, pattern, offsets, weight, conv.c, conv.kh);
     return {
       kernel: walk.kernel,
       reason: `sparse unstructured${walk.parts > 1 ? `, ${walk.parts} parts of the input channels` : ""}`,
       reads: walk.reads,
-      run: (call, x, y, bias, lo, hi) => walk.run(call, x, y, bias, n, ys, lo, hi),
+      run: (call, x, y, bias, n, lo, hi) => walk.run(call, x, y, bias, n, ys, lo, hi),
     };
   }
   const { cnt, idx } = streams(l, topology, pattern, offsets);
@@ -127,7 +195,7 @@ function sparseForward(
         ? "grouped: the pattern is known"
         : `sparse ${topology.block === 1 ? "unstructured" : `${topology.block}x1 blocks`}`,
     reads: [],
-    run(call, x, y, bias, lo, hi) {
+    run(call, x, y, bias, n, lo, hi) {
       call(kernel, {
         nb: topology.rows / topology.block,
         cnt: cnt.address,
@@ -147,9 +215,9 @@ function sparseForward(
   };
 }
 
-function directForward(l: Lowering, conv: ConvShape, input: PlacedPlanes, weight: Placed, output: PlacedPlanes): Emitter {
+function directForward(l: Lowering, conv: ConvShape, input: Planes, weight: Placed, output: Planes): Emitter {
   const k = conv.c * conv.taps.length;
-  const idx = l.constantBuffer(tapOffsets(conv, input.layout), "offsets");
+  const idx = l.constantBuffer(tapOffsets(conv, input), "offsets");
   const blocks = conv.o >> 2;
   const rest = conv.o & 3;
   const cnt = l.constantBuffer(new Int32Array(Math.max(blocks, rest, 1)).fill(k), "counts");
@@ -163,13 +231,12 @@ function directForward(l: Lowering, conv: ConvShape, input: PlacedPlanes, weight
       emit: (call) => call("pack4", { o: blocks * 4, k, w: at(weight), rs: k * 4, cs: 4, out: packed.address }),
     });
   }
-  const n = strip(output.layout);
-  const ys = output.layout.plane;
+  const ys = output.plane;
   return {
     kernel: "sp4_8 dense",
     reason: "dense: direct sum over taps",
     reads: blocks ? [packed] : [],
-    run(call, x, y, bias, lo, hi) {
+    run(call, x, y, bias, n, lo, hi) {
       const common = { cnt: cnt.address, idx: idx.address, x, n, ys, acc: 0, shared: 1, lo, hi };
       if (blocks) call("sp4_8", { nb: blocks, w: packed.address, bias, y, ...common });
       if (rest) {

@@ -2,9 +2,10 @@
 import { InputError } from "../../core/index.js";
 import { BINARY, UNARY } from "../../kernels/index.js";
 import type { Operation } from "../../program/index.js";
-import { type Columns, type Layout, type Planes, sameLayout } from "../layout.js";
+import { type Layout, sameLayout } from "../layout.js";
 import { at, type Lowering, local, type Placed, STRIP, whole } from "../lowering.js";
 import type { Call } from "../step.js";
+import { binaryRows } from "./broadcast.js";
 
 const finite = (value: unknown, fallback: number): number => (typeof value === "number" ? value : fallback);
 
@@ -64,15 +65,20 @@ export function lowerUnary(l: Lowering, operation: Operation): void {
     const open = epilogue.lo === Number.NEGATIVE_INFINITY && epilogue.hi === Number.POSITIVE_INFINITY;
     if (op === "relu" && open) {
       epilogue.lo = 0;
-      return l.advance(x, y);
+      l.advance(x, y);
+      return;
     }
     if (op === "clamp" && open && takes.upper) {
       epilogue.lo = finite(attrs["a"], Number.NEGATIVE_INFINITY);
       epilogue.hi = finite(attrs["b"], Number.POSITIVE_INFINITY);
-      return l.advance(x, y);
+      l.advance(x, y);
+      return;
     }
   }
-  if (op === "stopGradient") return alias(l, x, y);
+  if (op === "stopGradient") {
+    alias(l, x, y);
+    return;
+  }
   const kind = UNARY[op as keyof typeof UNARY];
   if (kind === undefined) throw new InputError(`engine: there is no kernel for the operation "${op}"`);
   const from = l.any(x);
@@ -98,17 +104,6 @@ export function alias(l: Lowering, x: number, y: number): void {
   l.place(y, { buffer: from.buffer, offset: from.offset, layout: from.layout, clean: from.clean });
 }
 
-/** A shape's strides in elements against the output's dims, 0 where it is broadcast. */
-function broadcastStrides(shape: readonly number[], out: readonly number[]): number[] {
-  const strides = new Array<number>(out.length).fill(0);
-  let step = 1;
-  for (let i = shape.length - 1, o = out.length - 1; i >= 0; i--, o--) {
-    if (shape[i] !== 1) strides[o] = step;
-    step *= shape[i]!;
-  }
-  return strides;
-}
-
 /** Two inputs. */
 export function lowerBinary(l: Lowering, operation: Operation): void {
   const [x, y] = operation.inputs as [number, number];
@@ -120,20 +115,26 @@ export function lowerBinary(l: Lowering, operation: Operation): void {
   const same = (v: number) => l.type(v).shape.join() === out.join();
   const big = [x, y].filter(same);
   const scalar = (v: number) => l.size(v) === 1;
-  if (big.length === 2) return binarySame(l, operation.op, kind, x, y, z);
+  if (big.length === 2) {
+    binarySame(l, operation.op, kind, x, y, z);
+    return;
+  }
   if (big.length === 1) {
     const full = big[0]!;
     const small = full === x ? y : x;
     const placed = l.any(full);
     const splatPlan = splats(l, placed.layout, small, out, scalar(small));
-    if (splatPlan) return binarySplat(l, operation.op, kind, full, small, full === x, z, splatPlan);
+    if (splatPlan) {
+      binarySplat(l, operation.op, kind, full, small, full === x, z, splatPlan);
+      return;
+    }
   }
   binaryRows(l, operation.op, kind, x, y, z);
 }
 
 /** A bias or a residual that joins the step which makes `x`. */
 function joinEpilogue(l: Lowering, x: number, y: number, z: number): boolean {
-  const pending = l.fusable(x);
+  const pending = x === y ? undefined : l.fusable(x);
   if (!pending) return false;
   const { epilogue, takes, layout } = pending;
   if (epilogue.lo !== Number.NEGATIVE_INFINITY || epilogue.hi !== Number.POSITIVE_INFINITY) return false;
@@ -262,140 +263,6 @@ function binarySplat(
   });
 }
 
-/** Any broadcast, row-major: two dims inside the kernel, the others one call each. */
-function binaryRows(l: Lowering, name: string, kind: number, x: number, y: number, z: number): void {
-  const a = l.rows(x);
-  const b = l.rows(y);
-  const placed = l.allocate(z, { kind: "rows" });
-  const { dims, strides } = collapse(l.type(z).shape, [l.type(x).shape, l.type(y).shape]);
-  l.step({
-    name,
-    domain: { key: "one", units: 1, parts: 1 },
-    reads: [whole(a), whole(b)],
-    writes: [whole(placed)],
-    emit(call) {
-      eachOuter(dims, strides, (outer, inner, at0, [s1, s2]) => {
-        const splat = (s: readonly [number, number]) => (s[1] === 0 ? 1 : 0);
-        call("binary2d", {
-          outer,
-          inner,
-          kind,
-          x: at(a) + at0[0]! * 4,
-          xs: s1![0] * 4,
-          xsplat: splat(s1!),
-          y: at(b) + at0[1]! * 4,
-          ys: s2![0] * 4,
-          ysplat: splat(s2!),
-          z: at(placed) + at0[2]! * 4,
-          zs: inner * 4,
-        });
-      });
-    },
-  });
-}
-
-/** Joins neighbouring dims along which every operand walks evenly. */
-function collapse(out: readonly number[], shapes: readonly (readonly number[])[]): { dims: number[]; strides: number[][] } {
-  const all = shapes.map((shape) => broadcastStrides(shape, out));
-  const dims: number[] = [];
-  const strides: number[][] = shapes.map(() => []);
-  for (let d = 0; d < out.length; d++) {
-    if (out[d] === 1) continue;
-    const last = dims.length - 1;
-    const joins = last >= 0 && all.every((s, k) => strides[k]![last] === s[d]! * out[d]!);
-    if (joins) {
-      dims[last] = dims[last]! * out[d]!;
-      all.forEach((s, k) => {
-        strides[k]![last] = s[d]!;
-      });
-    } else {
-      dims.push(out[d]!);
-      all.forEach((s, k) => {
-        strides[k]!.push(s[d]!);
-      });
-    }
-  }
-  while (dims.length < 2) {
-    dims.unshift(1);
-    for (const s of strides) s.unshift(0);
-  }
-  return { dims, strides };
-}
-
-/** Most kernel calls that one broadcast may take. */
-const MOST_CALLS = 1 << 16;
-
-function eachOuter(
-  dims: readonly number[],
-  strides: readonly (readonly number[])[],
-  each: (outer: number, inner: number, at: number[], s: (readonly [number, number])[]) => void,
-): void {
-  const rank = dims.length;
-  const outer = dims[rank - 2]!;
-  const inner = dims[rank - 1]!;
-  const loops = dims.slice(0, rank - 2);
-  const total = loops.reduce((a, b) => a * b, 1);
-  if (total > MOST_CALLS)
-    throw new InputError(
-      `engine: a broadcast over dims [${dims}] takes ${total} kernel calls; reshape the operands so that fewer dims alternate`,
-    );
-  const last = strides.map((s) => {
-    const inside = s[rank - 1]!;
-    if (inside > 1) throw new InputError(`engine: a broadcast over dims [${dims}] has an inner stride of ${inside}`);
-    return [s[rank - 2]!, inside] as const;
-  });
-  for (let i = 0; i < total; i++) {
-    const where = strides.map(() => 0);
-    let rest = i;
-    for (let d = loops.length - 1; d >= 0; d--) {
-      const k = rest % loops[d]!;
-      rest = (rest - k) / loops[d]!;
-      strides.forEach((s, n) => {
-        where[n]! += k * s[d]!;
-      });
-    }
-    each(outer, inner, [...where, i * outer * inner], last);
-  }
-}
-
-/** cond ? x : y. */
-export function lowerWhere(l: Lowering, operation: Operation): void {
-  const [z] = operation.outputs as [number];
-  const placed = operation.inputs.map((v) => l.rows(v));
-  const result = l.allocate(z, { kind: "rows" });
-  const { dims, strides } = collapse(
-    l.type(z).shape,
-    operation.inputs.map((v) => l.type(v).shape),
-  );
-  l.step({
-    name: "where",
-    domain: { key: "one", units: 1, parts: 1 },
-    reads: placed.map(whole),
-    writes: [whole(result)],
-    emit(call) {
-      eachOuter(dims, strides, (outer, inner, where, s) => {
-        const operand = (k: number) => ({ p: at(placed[k]!) + where[k]! * 4, s: s[k]![0] * 4, splat: s[k]![1] === 0 ? 1 : 0 });
-        const [c, x, y] = [operand(0), operand(1), operand(2)];
-        call("where2d", {
-          outer,
-          inner,
-          cond: c.p,
-          cs: c.s,
-          csplat: c.splat,
-          x: x.p,
-          xs: x.s,
-          xsplat: x.splat,
-          y: y.p,
-          ys: y.s,
-          ysplat: y.splat,
-          z: at(result) + where[3]! * 4,
-          zs: inner * 4,
-        });
-      });
-    },
-  });
-}
-
 /** A constant: written once, when the plan is made. */
 export function lowerConstant(l: Lowering, operation: Operation): void {
   const [y] = operation.outputs as [number];
@@ -411,94 +278,16 @@ export function lowerConstant(l: Lowering, operation: Operation): void {
   l.place(y, { buffer, offset: 0, layout: pattern === undefined ? { kind: "rows" } : { kind: "live", pattern }, clean: false });
 }
 
-/** Copies a small value over the shape of a bigger one. */
-export function lowerBroadcast(l: Lowering, operation: Operation): void {
-  const [x] = operation.inputs as [number];
-  const [y] = operation.outputs as [number];
-  const shape = l.type(y).shape;
-  const from = l.type(x).shape;
-  const wanted = l.wanted(y);
-  if (
-    wanted?.kind === "planes" &&
-    from.length === 4 &&
-    from[0] === shape[0] &&
-    from[1] === shape[1] &&
-    from[2] === 1 &&
-    from[3] === 1
-  ) {
-    return spread(l, x, y, wanted);
-  }
-  const a = l.rows(x);
-  const placed = l.allocate(y, { kind: "rows" });
-  const zero = l.constantBuffer(new Float32Array(1), "zero");
-  const { dims, strides } = collapse(shape, [from, []]);
-  l.step({
-    name: "broadcast",
-    domain: { key: "one", units: 1, parts: 1 },
-    reads: [whole(a)],
-    writes: [whole(placed)],
-    emit(call) {
-      eachOuter(dims, strides, (outer, inner, where, s) => {
-        call("binary2d", {
-          outer,
-          inner,
-          kind: BINARY.add,
-          x: at(a) + where[0]! * 4,
-          xs: s[0]![0] * 4,
-          xsplat: s[0]![1] === 0 ? 1 : 0,
-          y: zero.address,
-          ys: 0,
-          ysplat: 1,
-          z: at(placed) + where[2]! * 4,
-          zs: inner * 4,
-        });
-      });
-    },
-  });
-}
-
-/** One value per image and channel, over all pixels of planes. */
-function spread(l: Lowering, x: number, y: number, layout: Planes): void {
-  const a = l.rows(x);
-  const placed = l.allocate(y, layout);
-  const turned = l.temporary(layout.groups * layout.c * layout.lanes * 4, "spread");
-  const { h, w } = layout.geometry;
-  l.step({
-    name: "spread",
-    domain: l.groupDomain(layout),
-    reads: [whole(a)],
-    writes: [local(placed), { buffer: turned, local: true }],
-    emit(call, { unit }) {
-      const images = Math.min(layout.lanes, layout.n - unit * layout.lanes);
-      const own = turned.address + unit * layout.c * layout.lanes * 4;
-      call("transpose2d", {
-        rows: images,
-        cols: layout.c,
-        x: at(a) + unit * layout.lanes * layout.c * 4,
-        xs: layout.c * 4,
-        y: own,
-        ys: layout.lanes * 4,
-      });
-      call(layout.lanes === 4 ? "spread_n4" : "spread_n1", {
-        c: layout.c,
-        h,
-        w,
-        x: own,
-        y: at(placed) + unit * layout.group + layout.origin,
-        ps: layout.plane,
-        rs: layout.row,
-      });
-    },
-  });
-}
-
 /** Element type changes. */
 export function lowerCast(l: Lowering, operation: Operation): void {
   const [x] = operation.inputs as [number];
   const [y] = operation.outputs as [number];
   const from = l.type(x).dtype;
   const to = l.type(y).dtype;
-  if (from === to) return alias(l, x, y);
+  if (from === to) {
+    alias(l, x, y);
+    return;
+  }
   const a = l.rows(x);
   const placed = l.allocate(y, { kind: "rows" });
   const n = l.size(x);
@@ -515,6 +304,3 @@ export function lowerCast(l: Lowering, operation: Operation): void {
     },
   });
 }
-
-/** Whether a value lies in a columns layout; for rules that choose by it. */
-export const isColumns = (placed: Placed): placed is Placed & { layout: Columns } => placed.layout.kind === "columns";

@@ -3,9 +3,10 @@ import { InputError } from "../../core/index.js";
 import { BINARY, UNARY } from "../../kernels/index.js";
 import type { Operation } from "../../program/index.js";
 import type { Lowering } from "../lowering.js";
+import { lowerBroadcast, lowerWhere } from "./broadcast.js";
 import { lowerConv } from "./conv.js";
 import { lowerConvInputGrad, lowerConvWeightGrad } from "./conv-gradients.js";
-import { lowerBinary, lowerBroadcast, lowerCast, lowerConstant, lowerUnary, lowerWhere } from "./elementwise.js";
+import { lowerBinary, lowerCast, lowerConstant, lowerUnary } from "./elementwise.js";
 import { lowerGather, lowerOneHot, lowerRandom, lowerRowSums, lowerTopK } from "./gather.js";
 import { lowerMatmul } from "./matmul.js";
 import {

@@ -6,7 +6,7 @@ import { InputError } from "../../core/index.js";
 import type { Operation } from "../../program/index.js";
 import { type Columns, columnsOf, ROWS } from "../layout.js";
 import { at, type Lowering, local, ONE, type Placed, STRIP, whole } from "../lowering.js";
-import type { Buffer, Domain } from "../step.js";
+import type { Domain } from "../step.js";
 import { countsOf, liveCount, type Topology, transposed } from "../topology.js";
 import { turn } from "./weights.js";
 
@@ -17,15 +17,22 @@ export function lowerMatmul(l: Lowering, operation: Operation): void {
   const [a, b] = operation.inputs as [number, number];
   const [y] = operation.outputs as [number];
   const { transposeA = false, transposeB = false } = operation.attrs as { transposeA?: boolean; transposeB?: boolean };
-  if (l.type(y).pattern !== undefined) return weightGradient(l, operation, transposeA === true, transposeB === true);
+  if (l.type(y).pattern !== undefined) {
+    weightGradient(l, operation, transposeA === true, transposeB === true);
+    return;
+  }
   if (l.type(b).pattern !== undefined) {
     if (transposeA)
       throw new InputError("engine: a product with a sparse right operand takes its left operand untransposed; transpose it first");
-    return sparseProduct(l, operation, transposeB === true);
+    sparseProduct(l, operation, transposeB === true);
+    return;
   }
   if (l.type(a).pattern !== undefined)
     throw new InputError("engine: a sparse weight must be the right operand of matmul; write matmul(x, w, { transposeB: true })");
-  if (l.type(a).shape.length > 2) return batched(l, operation, transposeA === true, transposeB === true);
+  if (l.type(a).shape.length > 2) {
+    batched(l, operation, transposeA === true, transposeB === true);
+    return;
+  }
   denseProduct(l, operation, transposeA === true, transposeB === true);
 }
 
@@ -53,7 +60,10 @@ function denseProduct(l: Lowering, operation: Operation, transposeA: boolean, tr
   const [m, n] = l.type(y).shape as [number, number];
   const k = l.type(a).shape[transposeA ? 0 : 1]!;
   const wanted = l.wanted(y);
-  if (wanted?.kind === "columns" && m > 1) return denseColumns(l, operation, transposeA, transposeB, wanted);
+  if (wanted?.kind === "columns" && m > 1) {
+    denseColumns(l, operation, transposeA, transposeB, wanted);
+    return;
+  }
   l.defer(y, {
     layout: ROWS,
     takes: { bias: true, residual: false, upper: true },

@@ -199,7 +199,10 @@ export function lowerReluGrad(l: Lowering, operation: Operation, otherwise: () =
   const [dz] = operation.outputs as [number];
   const next = l.consumers[dz]!.map((i) => l.program.operations[i]!).find((o) => o.op === "batchNormGrad" && o.inputs[0] === dz);
   const shape = l.type(dz).shape;
-  if (!next || (shape.length !== 4 && shape.length !== 2)) return otherwise();
+  if (!next || (shape.length !== 4 && shape.length !== 2)) {
+    otherwise();
+    return;
+  }
   const walk = walkOf(l, dz);
   const output = l.as(y, walk.layout);
   const grad = l.as(dy, walk.layout);

@@ -34,12 +34,23 @@ export function lowerReduce(l: Lowering, operation: Operation): void {
   const axes = operation.attrs["axes"] as readonly number[];
   const kind = KINDS[operation.op]!;
   const shape = l.type(x).shape;
-  if (l.type(x).pattern !== undefined) return reduceLive(l, operation, kind);
+  if (l.type(x).pattern !== undefined) {
+    reduceLive(l, operation, kind);
+    return;
+  }
   const any = l.any(x);
-  if (any.layout.kind === "planes" && operation.op === "mean" && axes.join() === "2,3") return meanOverPixels(l, any, y);
-  if (any.layout.kind === "columns" && axes.join() === "0") return reduceColumns(l, any, y, kind);
-  if (any.layout.kind === "planes" && axes.join() === "0,2,3" && (operation.op === "sum" || operation.op === "mean"))
-    return sumChannels(l, any, y, operation.op);
+  if (any.layout.kind === "planes" && operation.op === "mean" && axes.join() === "2,3") {
+    meanOverPixels(l, any, y);
+    return;
+  }
+  if (any.layout.kind === "columns" && axes.join() === "0") {
+    reduceColumns(l, any, y, kind);
+    return;
+  }
+  if (any.layout.kind === "planes" && axes.join() === "0,2,3" && (operation.op === "sum" || operation.op === "mean")) {
+    sumChannels(l, any, y, operation.op);
+    return;
+  }
   // Inner runs first: the axes of outer runs keep their positions.
   let from: Placed = l.rows(x);
   const dims = [...shape];

@@ -10,7 +10,10 @@ import { alias } from "./elementwise.js";
 export function lowerReshape(l: Lowering, operation: Operation): void {
   const [x] = operation.inputs as [number];
   const [y] = operation.outputs as [number];
-  if (l.type(y).pattern !== undefined) return alias(l, x, y);
+  if (l.type(y).pattern !== undefined) {
+    alias(l, x, y);
+    return;
+  }
   const from = l.rows(x);
   l.place(y, { buffer: from.buffer, offset: from.offset, layout: from.layout, clean: false });
 }
@@ -132,7 +135,10 @@ export function lowerSlice(l: Lowering, operation: Operation): void {
   const shape = l.type(x).shape;
   const out = l.type(y).shape;
   const placed = l.any(x);
-  if (placed.layout.kind === "planes" && imageBox(shape) && out[0] === shape[0]) return slicePlanes(l, placed, y, starts, steps);
+  if (placed.layout.kind === "planes" && imageBox(shape) && out[0] === shape[0]) {
+    slicePlanes(l, placed, y, starts, steps);
+    return;
+  }
   const from = l.rows(x);
   const to = l.allocate(y, { kind: "rows" });
   const { offset, strides } = sliceOf(shape, starts, steps);
@@ -259,7 +265,10 @@ export function lowerConcat(l: Lowering, operation: Operation): void {
   const [y] = operation.outputs as [number];
   const axis = operation.attrs["axis"] as number;
   const first = l.any(operation.inputs[0]!).layout;
-  if (first.kind === "planes" && axis === 1) return concatPlanes(l, operation, y);
+  if (first.kind === "planes" && axis === 1) {
+    concatPlanes(l, operation, y);
+    return;
+  }
   const parts = operation.inputs.map((v) => l.rows(v));
   const to = l.allocate(y, { kind: "rows" });
   const strides = stridesOf(l.type(y).shape);

@@ -6,7 +6,7 @@
  */
 import type { ConvShape } from "../geometry.js";
 import type { Planes } from "../layout.js";
-import { at, type Lowering, local, ONE, type Placed, whole } from "../lowering.js";
+import { at, type Lowering, local, type Placed, whole } from "../lowering.js";
 import type { Buffer, Call } from "../step.js";
 import { sumParts } from "./weights.js";
 

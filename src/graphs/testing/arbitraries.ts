@@ -39,6 +39,7 @@ export function complete(nodes: number): Digraph {
 /** "v w" for every arc, sorted: what two graphs are compared by. */
 export function arcList({ nodes, outStart, outTo }: Digraph, label: (node: number) => string = String): string[] {
   const list: string[] = [];
-  for (let v = 0; v < nodes; v++) for (let e = outStart[v]!; e < outStart[v + 1]!; e++) list.push(`${label(v)} ${label(outTo[e]!)}`);
+  for (let v = 0; v < nodes; v++)
+    for (let e = outStart[v]!; e < outStart[v + 1]!; e++) list.push(`${label(v)} ${label(outTo[e]!)}`);
   return list.sort();
 }

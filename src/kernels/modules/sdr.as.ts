@@ -33,15 +33,7 @@ export function overlapRows(codes: usize, count: u32, vectors: u32, query: usize
  * after each block and is written to out: block b, digit d at out + 16 * (b * planes + d).
  * 2^planes must exceed `cells`, and planes is at least 3.
  */
-export function overlapColumns(
-  columns: usize,
-  stride: u32,
-  list: usize,
-  cells: u32,
-  blocks: u32,
-  planes: u32,
-  out: usize,
-): void {
+export function overlapColumns(columns: usize, stride: u32, list: usize, cells: u32, blocks: u32, planes: u32, out: usize): void {
   for (let b: u32 = 0; b < blocks; b++) {
     const offset: usize = usize(b) << 4;
     for (let d: u32 = 0; d < planes; d++) v128.store(out + (usize(d) << 4), i32x4.splat(0));

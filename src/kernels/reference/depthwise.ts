@@ -5,7 +5,7 @@ const f = Math.fround;
 
 /** Operands of both kernels. */
 export type DepthwiseArgs = Readonly<
-  Record<"c" | "h" | "w" | "x" | "xps" | "xrs" | "y" | "yps" | "yrs" | "weight" | "bias" | "lo" | "hi" | "xh" | "xw", number>
+  Record<"c" | "h" | "w" | "x" | "xps" | "xrs" | "y" | "yps" | "yrs" | "weight" | "bias" | "lo" | "hi" | "xh" | "xw" | "r0", number>
 >;
 
 function depthwise(stride: number) {
@@ -16,7 +16,8 @@ function depthwise(stride: number) {
           let sum = a.bias ? f32[a.bias / 4 + c]! : 0;
           for (let i = 0; i < 3; i++) {
             const row = r * stride + i - 1;
-            if (row < 0 || row >= a.xh) continue;
+            const whole = row + a.r0 * stride;
+            if (whole < 0 || whole >= a.xh) continue;
             for (let j = 0; j < 3; j++) {
               const column = q * stride + j - 1;
               const x = column < 0 || column >= a.xw ? 0 : f32[(a.x + c * a.xps + row * a.xrs) / 4 + column]!;

@@ -5,13 +5,13 @@
  *
  *     y[c][r][q] = clamp(bias[c] + sum of w[c][i][j] x[c][s r + i - 1][s q + j - 1])
  *
- * xh and xw are the input's height and width. One output row at a time: two spill registers on V8 (Node 20). Products are not fused: one long chain per output would be slower.
+ * The h rows start at output row r0 (x and y point there); xh and xw are the whole input's height and width. One output row at a time: two spill registers on V8 (Node 20). Products are not fused: one long chain per output would be slower.
  */
 import { type KernelSource, seq, type Template } from "./emit.js";
 
 const PARAMS = [
   "c: i32", "h: i32", "w: i32", "x: usize", "xps: usize", "xrs: usize", "y: usize", "yps: usize", "yrs: usize", "weight: usize", "bias: usize",
-  "lo: f32", "hi: f32", "xh: i32", "xw: i32",
+  "lo: f32", "hi: f32", "xh: i32", "xw: i32", "r0: i32",
 ] as const; // biome-ignore format: a table
 
 const madd = (k: number, v: string) => `a = f32x4.add(a, f32x4.mul(k${k}, ${v}));`;
@@ -49,7 +49,7 @@ function depthwise(stride: 1 | 2): KernelSource {
   const b = bias ? v128.load32_splat(bias) : f32x4.splat(0);
   let o = y, p1 = x;
   for (let r: i32 = 0; r < h; ++r) {
-   const p0 = p1 - xrs, p2 = p1 + xrs; const top = r == 0, bottom = r * ${stride} + 1 >= xh;
+   const p0 = p1 - xrs, p2 = p1 + xrs; const top = r0 + r == 0, bottom = (r0 + r) * ${stride} + 1 >= xh;
    if (!top && !bottom) { ${row([0, 1, 2])} }
    else if (top && bottom) { ${row([1])} }
    else if (top) { ${row([1, 2])} }

@@ -4,9 +4,10 @@
  *
  * Rinkus 2017, arXiv:1710.07829.
  */
-import { InputError, requireInteger, requireNumber, type Rng } from "../../core/index.js";
+import { InputError, type Rng, requireInteger, requireNumber } from "../../core/index.js";
 import { createMac, type Mac, type MacOptions, type MacResponse } from "./mac.js";
 
+/** One level: its macs are alike but for what they see. */
 export interface LevelOptions extends Omit<MacOptions, "inputs" | "gate" | "temporal"> {
   /** Rows and columns of macs. */
   readonly grid: readonly [number, number];
@@ -16,6 +17,7 @@ export interface LevelOptions extends Omit<MacOptions, "inputs" | "gate" | "temp
   readonly gate?: readonly [number, number];
 }
 
+/** What `createHierarchy` is told. */
 export interface HierarchyOptions {
   /** Height and width of the binary image. */
   readonly image: readonly [number, number];
@@ -139,12 +141,11 @@ export function createHierarchy({ image, levels, complement = false, temporal = 
   ): HierarchyResponse => {
     const on = new Uint8Array(height * width);
     for (let i = 0; i < pixels.length; i++) on[requireInteger(`hierarchy.pixels[${i}]`, pixels[i]!, 0, on.length - 1)] = 1;
+    const before = (level: number, m: number) => (temporal && previous ? previous.levels[level]![m]!.code : undefined);
     const responses: MacResponse[][] = [];
     built.forEach(({ macs, fields, lowerUnits: units }, level) => {
       const below = responses[level - 1];
-      responses.push(
-        macs.map((mac, m) => answer(mac, inputsOf(fields[m]!, units, on, below), temporal ? previous?.levels[level]![m]!.code : undefined)),
-      );
+      responses.push(macs.map((mac, m) => answer(mac, inputsOf(fields[m]!, units, on, below), before(level, m))));
     });
     return summarise(responses);
   };

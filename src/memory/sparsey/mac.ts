@@ -4,7 +4,7 @@
  *
  * Rinkus 2017, arXiv:1710.07829.
  */
-import { OptionError, requireInteger, requireNumber, type Rng } from "../../core/index.js";
+import { OptionError, type Rng, requireInteger, requireNumber } from "../../core/index.js";
 import {
   bestWinners,
   drawWinners,
@@ -16,6 +16,7 @@ import {
 } from "./code-selection.js";
 import { createSynapses, type Permanence } from "./synapses.js";
 
+/** What `createMac` is told. Names in brackets are the paper's. */
 export interface MacOptions extends SelectionOptions {
   /** Binary inputs that the mac sees, at least 1. */
   readonly inputs: number;
@@ -65,7 +66,16 @@ export interface Mac {
 
 /** @throws OptionError for an option outside its range */
 export function createMac(options: MacOptions): Mac {
-  const { inputs, modules, cells, gate = [1, options.inputs], saturation = 0.5, permanence, temporal = false, exponents = [1, 1] } = options;
+  const {
+    inputs,
+    modules,
+    cells,
+    gate = [1, options.inputs],
+    saturation = 0.5,
+    permanence,
+    temporal = false,
+    exponents = [1, 1],
+  } = options;
   const selection = { ...selectionDefaults, ...definedOf(options) };
   requireInteger("mac.inputs", inputs, 1, 1 << 24);
   requireInteger("mac.modules", modules, 1, 1 << 16);
@@ -85,7 +95,8 @@ export function createMac(options: MacOptions): Mac {
     requireNumber("mac.permanence.convexity", permanence.convexity ?? 1, Number.MIN_VALUE, 1e12);
   }
   const size = modules * cells;
-  if (inputs * size > 2 ** 31) throw new OptionError("mac.inputs", `at most ${Math.floor(2 ** 31 / size)} inputs for ${size} cells`, inputs);
+  if (inputs * size > 2 ** 31)
+    throw new OptionError("mac.inputs", `at most ${Math.floor(2 ** 31 / size)} inputs for ${size} cells`, inputs);
 
   const upward = createSynapses(inputs, size, saturation, permanence);
   const across = temporal ? createSynapses(size, size, saturation, permanence) : undefined;

@@ -1,7 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createRng, InputError, OptionError } from "../../core/index.js";
-import { bestWinners, codeOverlap, drawWinners, expansivity, familiarity, selectionDefaults, winProbabilities } from "./code-selection.js";
+import {
+  bestWinners,
+  codeOverlap,
+  drawWinners,
+  expansivity,
+  familiarity,
+  selectionDefaults,
+  winProbabilities,
+} from "./code-selection.js";
 import { createHierarchy, receptiveFields } from "./hierarchy.js";
 import { createLabelReadout } from "./label-readout.js";
 import { createMac } from "./mac.js";
@@ -36,7 +44,9 @@ describe("code selection", () => {
           for (let q = 0; q < 3; q++) {
             const module = [...out.subarray(q * 4, q * 4 + 4)];
             expect(module.reduce((a, b) => a + b, 0)).toBeCloseTo(1, 5);
-            for (let i = 0; i < 4; i++) for (let j = 0; j < 4; j++) if (values[q * 4 + i]! > values[q * 4 + j]!) expect(module[i]!).toBeGreaterThanOrEqual(module[j]!);
+            for (let i = 0; i < 4; i++)
+              for (let j = 0; j < 4; j++)
+                if (values[q * 4 + i]! > values[q * 4 + j]!) expect(module[i]!).toBeGreaterThanOrEqual(module[j]!);
           }
         },
       ),
@@ -160,26 +170,31 @@ describe("a mac", () => {
 
   it("keeps evidence in [0, 1], never lowers a weight, repeats with the seed", () => {
     fc.assert(
-      fc.property(fc.integer({ min: 0, max: 1e9 }), fc.integer({ min: 1, max: 5 }), fc.integer({ min: 1, max: 5 }), (seed, modules, cells) => {
-        const run = () => {
-          const rng = createRng(seed);
-          const mac = createMac({ inputs: 12, modules, cells, temporal: true });
-          let previous: Int32Array | undefined;
-          let fullness = 0;
-          return Array.from({ length: 20 }, () => {
-            const active = Array.from(rng.permutation(12).subarray(0, 1 + rng.below(12)));
-            const { code, familiarity: g } = mac.store(active, rng, previous);
-            expect(g).toBeGreaterThanOrEqual(0);
-            expect(g).toBeLessThanOrEqual(1);
-            expect(mac.health().fullness).toBeGreaterThanOrEqual(fullness);
-            fullness = mac.health().fullness;
-            previous = code;
-            for (const k of code!) expect(k >= 0 && k < cells).toBe(true);
-            return [...code!];
-          });
-        };
-        expect(run()).toEqual(run());
-      }),
+      fc.property(
+        fc.integer({ min: 0, max: 1e9 }),
+        fc.integer({ min: 1, max: 5 }),
+        fc.integer({ min: 1, max: 5 }),
+        (seed, modules, cells) => {
+          const run = () => {
+            const rng = createRng(seed);
+            const mac = createMac({ inputs: 12, modules, cells, temporal: true });
+            let previous: Int32Array | undefined;
+            let fullness = 0;
+            return Array.from({ length: 20 }, () => {
+              const active = Array.from(rng.permutation(12).subarray(0, 1 + rng.below(12)));
+              const { code, familiarity: g } = mac.store(active, rng, previous);
+              expect(g).toBeGreaterThanOrEqual(0);
+              expect(g).toBeLessThanOrEqual(1);
+              expect(mac.health().fullness).toBeGreaterThanOrEqual(fullness);
+              fullness = mac.health().fullness;
+              previous = code;
+              for (const k of code!) expect(k >= 0 && k < cells).toBe(true);
+              return [...code!];
+            });
+          };
+          expect(run()).toEqual(run());
+        },
+      ),
       { numRuns: 40 },
     );
   });
@@ -187,7 +202,9 @@ describe("a mac", () => {
   it("recalls a sequence from its first item", () => {
     const rng = createRng(2);
     const mac = createMac({ inputs: 200, modules: 40, cells: 16, temporal: true, saturation: 1 });
-    const sequences = Array.from({ length: 4 }, () => Array.from({ length: 6 }, () => Array.from(rng.permutation(200).subarray(0, 15))));
+    const sequences = Array.from({ length: 4 }, () =>
+      Array.from({ length: 6 }, () => Array.from(rng.permutation(200).subarray(0, 15))),
+    );
     for (const frames of sequences) {
       let previous: Int32Array | undefined;
       for (const frame of frames) previous = mac.store(frame, rng, previous).code!;
@@ -206,7 +223,15 @@ describe("a mac", () => {
 
   it("refuses options and inputs outside their ranges", () => {
     const good = { inputs: 10, modules: 2, cells: 2 };
-    for (const bad of [{ cells: 0 }, { modules: 0 }, { minFamiliarity: 1 }, { saturation: 0 }, { gate: [3, 2] as const }, { permanence: { steps: 0 } }, { steepness: 0 }]) {
+    for (const bad of [
+      { cells: 0 },
+      { modules: 0 },
+      { minFamiliarity: 1 },
+      { saturation: 0 },
+      { gate: [3, 2] as const },
+      { permanence: { steps: 0 } },
+      { steepness: 0 },
+    ]) {
       expect(() => createMac({ ...good, ...bad })).toThrow(OptionError);
     }
     expect(() => createMac(good).recognise([10])).toThrow(/mac.active\[0\]: expected an input number in \[0, 9\]/);
@@ -295,7 +320,9 @@ describe("a hierarchy", () => {
   });
 
   it("refuses a mac that sees nothing, and pixels outside the image", () => {
-    expect(() => createHierarchy({ image: [2, 2], levels: [{ grid: [1, 1], modules: 2, cells: 2, radius: 0.1 }] })).toThrow(InputError);
+    expect(() => createHierarchy({ image: [2, 2], levels: [{ grid: [1, 1], modules: 2, cells: 2, radius: 0.1 }] })).toThrow(
+      InputError,
+    );
     expect(() => build(false).recognise([64])).toThrow(OptionError);
   });
 });

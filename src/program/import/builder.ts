@@ -12,14 +12,18 @@ export interface BuiltParam {
   readonly mask?: Mask;
 }
 
-/** How a weight is laid out for the operation that uses it: axes permuted, then the shape replaced. */
+/** How a weight is laid out for the operation that uses it: a part taken, axes permuted, then the shape replaced. */
 export interface WeightForm {
+  /** Elements from..to of the flat data, of shape `shape`. */
+  readonly part?: { readonly name: string; readonly from: number; readonly to: number };
   readonly perm?: readonly number[];
   readonly shape?: readonly number[];
 }
 
 /** Param data made once and shared by the traces of several batch sizes. */
 export type WeightCache = Map<string, { tensor: Tensor; mask?: Mask }>;
+
+const BIG = 3.4028234663852886e38;
 
 /** Bounds on what an import may make. */
 export interface Limits {
@@ -39,6 +43,7 @@ export class Builder {
   /** When folding: the constants that entered, in order. */
   readonly sources: { value: Value; constant: Constant }[] = [];
   private readonly made = new Map<Constant, Value>();
+  private readonly forms = new Map<string, string>();
 
   constructor(
     readonly folding: boolean,
@@ -68,46 +73,47 @@ export class Builder {
       throw new InputError(`"${known.name}" [${known.shape.join(", ")}] is computed from the shape of an input and has ${size} elements, at most 65536 are kept`);
     }
     if (size > 65536) return this.param(known, {});
-    const first = known.data[0] ?? 0;
-    const same = known.data.every((v) => Object.is(v, first));
-    return constant(this.graph, known.shape, same ? first : Array.from(known.data));
+    // Programs are JSON, which knows no infinity: the greatest float32 stands for it.
+    const finite = Array.from(known.data, (v) => Math.min(Math.max(v, -BIG), BIG));
+    const first = finite[0] ?? 0;
+    return constant(this.graph, known.shape, finite.every((v) => Object.is(v, first)) ? first : finite);
   }
 
   /** A weight, laid out as its operation wants it. A value that is no constant is for the caller to permute. */
   weight(known: Constant, form: WeightForm): Value {
     if (this.folding || !known.fixed) {
-      const perm = form.perm;
-      const data = perm ? permuted(known.data, known.shape, perm) : known.data;
+      const { perm, part } = form;
+      const taken = part ? known.data.subarray(part.from, part.to) : known.data;
+      const data = perm ? permuted(taken, known.shape, perm) : taken;
       const shape = form.shape ?? (perm ? perm.map((p) => known.shape[p]!) : known.shape);
       return this.value({ constant: { ...known, data, shape } });
     }
     return this.param(known, form);
   }
 
-  private param(known: Constant, { perm, shape }: WeightForm): Value {
-    const base = known.name;
-    const form = perm || shape ? JSON.stringify([perm, shape]) : "";
+  private param(known: Constant, form: WeightForm): Value {
+    const { perm, shape, part } = form;
+    const base = part ? `${known.name}.${part.name}` : known.name;
+    const key = JSON.stringify([known.name, form]);
     const to = shape ?? (perm ? perm.map((p) => known.shape[p]!) : known.shape);
     // The same weight in another form is another param.
-    for (let n = 0; ; n++) {
-      const path = n === 0 ? base : `${base}:${n}`;
-      const have = this.params.get(path);
-      const key = `${path}|${form}`;
-      if (have) {
-        if (this.forms.get(path) === form) return have.value;
-        continue;
-      }
-      let data = this.cache.get(key);
-      if (!data) {
-        const move = <T extends Float32Array | Float64Array | Uint8Array>(from: T): T => (perm ? permuted(from, known.shape, perm) : from);
-        data = { tensor: tensor(to, move(known.data)), ...(known.mask ? { mask: { shape: to, data: move(known.mask) } } : {}) };
-        this.cache.set(key, data);
-      }
-      const value = this.graph.source({ shape: to, dtype: "f32" });
-      this.params.set(path, { value, ...data });
-      this.forms.set(path, form);
-      return value;
+    let path = base;
+    for (let n = 1; this.params.has(path); n++) {
+      if (this.forms.get(path) === key) return this.params.get(path)!.value;
+      path = `${base}:${n}`;
     }
+    let data = this.cache.get(key);
+    if (!data) {
+      const move = <T extends Float32Array | Float64Array | Uint8Array>(from: T): T => {
+        const taken = (part ? from.subarray(part.from, part.to) : from) as T;
+        return perm ? permuted(taken, known.shape, perm) : taken;
+      };
+      data = { tensor: tensor(to, move(known.data)), ...(known.mask ? { mask: { shape: to, data: move(known.mask) } } : {}) };
+      this.cache.set(key, data);
+    }
+    const value = this.graph.source({ shape: to, dtype: "f32" });
+    this.params.set(path, { value, ...data });
+    this.forms.set(path, key);
+    return value;
   }
-  private readonly forms = new Map<string, string>();
 }

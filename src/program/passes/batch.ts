@@ -53,11 +53,11 @@ export function atBatch({ one, grows }: BatchProgram, batch: number): Program {
   requireInteger("batch", batch, 1);
   if (batch === 1) return one;
   const copy = structuredClone(one) as unknown;
+  const holderOf = (root: unknown, at: readonly (string | number)[]) => at.slice(0, -1).reduce((holder, key) => (holder as Record<string | number, unknown>)[key], root) as Record<string | number, number>;
   for (const { at, by } of grows) {
-    let holder = copy as Record<string | number, unknown>;
-    for (const key of at.slice(0, -1)) holder = holder[key] as Record<string | number, unknown>;
     const key = at.at(-1)!;
-    holder[key] = (holder[key] as number) + by * (batch - 1);
+    // Types may share one shape array, which then stands at several paths: set the number, do not add to it.
+    holderOf(copy, at)[key] = holderOf(one, at)[key]! + by * (batch - 1);
   }
   return copy as Program;
 }

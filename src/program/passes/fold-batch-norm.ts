@@ -73,14 +73,15 @@ export function foldBatchNorm(program: Program, params: Tree<Tensor>): Folded {
       { op: "add", inputs: [product.outputs[0]!, shaped], outputs: [norm.outputs[0]!], attrs: {} },
     ]);
   }
-  const operations = program.operations.flatMap((operation, i) => replaced.get(i) ?? (gone.has(i) ? [] : [operation]));
+  const edited = program.operations.flatMap((operation, i) => replaced.get(i) ?? (gone.has(i) ? [] : [operation]));
+  const operations = dropUnused(edited, program);
   const used = new Set(operations.flatMap((o) => o.inputs));
   const kept = Object.keys(specs).filter((path) => used.has(specs[path]!.value));
   return {
     program: {
       ...program,
       values,
-      operations: dropUnused(operations, program),
+      operations,
       params: Object.fromEntries(kept.map((path) => [path, specs[path]!])),
     },
     params: Object.fromEntries(kept.map((path) => [path, next[path]!])),

@@ -17,7 +17,8 @@ import type { Criterion } from "../types.js";
  * Wang et al. 2020, arXiv:2002.07376, eq. 8 (with the sign turned: higher = keep).
  */
 export const grasp: Criterion<{ readonly gradient: Tensor }> = (weight, { gradient }) => {
-  if (!sameShape(weight.shape, gradient.shape)) throw new ShapeError("grasp", { weight: weight.shape, gradient: gradient.shape }, "one shape");
+  if (!sameShape(weight.shape, gradient.shape))
+    throw new ShapeError("grasp", { weight: weight.shape, gradient: gradient.shape }, "one shape");
   const score = new Float32Array(weight.data.length);
   for (let i = 0; i < score.length; i++) score[i] = weight.data[i]! * gradient.data[i]!;
   return score;
@@ -44,6 +45,8 @@ export function graspScores(weights: Tree<Tensor>, hessianGradients: Tree<Tensor
   for (const score of Object.values(raw)) for (let i = 0; i < score.length; i++) total += score[i]!;
   const scale = Math.abs(total);
   if (!(scale > 0 && Number.isFinite(scale)))
-    throw new InputError(`grasp: the scores sum to ${total}; expected a finite number other than 0 (check the batch, the loss and the initial weights)`);
+    throw new InputError(
+      `grasp: the scores sum to ${total}; expected a finite number other than 0 (check the batch, the loss and the initial weights)`,
+    );
   return mapTree(raw, (score) => score.map((s) => s / scale));
 }

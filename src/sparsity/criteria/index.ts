@@ -15,6 +15,7 @@ export * from "./grasp.js";
 export * from "./magnitude.js";
 export * from "./random.js";
 export * from "./snip.js";
+export * from "./wanda.js";
 
 /** Evidence that is enough for every member of the registry. */
 export interface AnyEvidence {

@@ -17,7 +17,8 @@ export function auroc(positives: ArrayLike<number>, negatives: ArrayLike<number>
   if (p === 0 || n === 0) throw new InputError(`auroc: expected scores on both sides, got ${p} positives and ${n} negatives`);
   const score = (i: number) => (i < p ? positives[i]! : negatives[i - p]!);
   const order = Array.from({ length: p + n }, (_, i) => i);
-  for (const i of order) if (Number.isNaN(score(i))) throw new InputError(`auroc: ${i < p ? `positive ${i}` : `negative ${i - p}`} is not a number`);
+  for (const i of order)
+    if (Number.isNaN(score(i))) throw new InputError(`auroc: ${i < p ? `positive ${i}` : `negative ${i - p}`} is not a number`);
   order.sort((a, b) => score(a) - score(b));
   let ranks = 0;
   for (let start = 0; start < order.length; ) {

@@ -5,7 +5,7 @@ import { forward, type Model } from "../../models/index.js";
 import { paramSpecs } from "../../nn/index.js";
 import { crossEntropy, gradients, type Program, trace } from "../../program/index.js";
 import { createPredictor } from "./logits.js";
-import { accuracyOf } from "./scores.js";
+import { logitAccuracy } from "./scores.js";
 
 const BATCH = 128;
 
@@ -72,7 +72,7 @@ export function fgsmAccuracy(engine: Engine, model: Model, params: Tree<Tensor>,
       const grad = plan.run({ x: inputs, y: labels })["grad"]!.data as Float32Array;
       const attacked = inputs.slice();
       fgsmStep(attacked, grad, { eps, size, channels, normalisation: dataset.normalisation });
-      right += accuracyOf(predictor.ofInputs(attacked, count), labels.subarray(0, count)) * count;
+      right += logitAccuracy(predictor.ofInputs(attacked, count), labels.subarray(0, count)) * count;
     }
     return right / dataset.count;
   } finally {

@@ -1,4 +1,4 @@
-import { type Tensor, tensor, type Tree } from "../../core/index.js";
+import { type Tensor, type Tree, tensor } from "../../core/index.js";
 import { createLoader, type Dataset } from "../../data/index.js";
 import type { Engine } from "../../engine/index.js";
 import { inferenceProgram, type Model } from "../../models/index.js";

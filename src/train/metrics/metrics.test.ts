@@ -7,13 +7,13 @@ import { convnet, mlp } from "../../models/index.js";
 import { initParams } from "../../nn/index.js";
 import { interpret } from "../../program/index.js";
 import {
-  accuracyOf,
   auroc,
   createPredictor,
   expectedCalibrationError,
   fgsmAccuracy,
   fgsmStep,
   inputGradientProgram,
+  logitAccuracy,
   maxSoftmax,
   negativeLogLikelihood,
   predictions,
@@ -32,7 +32,7 @@ const logits = tensor([3, 2], [ln(8), ln(2), ln(6), ln(4), ln(1), ln(9)]);
 describe("scores", () => {
   it("are right on a hand-worked case", () => {
     expect([...predictions(logits)]).toEqual([0, 0, 1]);
-    expect(accuracyOf(logits, [0, 1, 1])).toBeCloseTo(2 / 3, 12);
+    expect(logitAccuracy(logits, [0, 1, 1])).toBeCloseTo(2 / 3, 12);
     expect(negativeLogLikelihood(logits, [0, 1, 1])).toBeCloseTo(-(ln(0.8) + ln(0.4) + ln(0.9)) / 3, 6);
     [0.8, 0.6, 0.9].forEach((p, i) => {
       expect(maxSoftmax(logits)[i]!).toBeCloseTo(p, 6);
@@ -45,7 +45,7 @@ describe("scores", () => {
   });
 
   it("refuse labels that are none, and other shapes", () => {
-    expect(() => accuracyOf(logits, [0, 1, 2])).toThrow("label 2 is 2, expected an integer in [0, 2)");
+    expect(() => logitAccuracy(logits, [0, 1, 2])).toThrow("label 2 is 2, expected an integer in [0, 2)");
     expect(() => negativeLogLikelihood(logits, [0])).toThrow(ShapeError);
     expect(() => maxSoftmax(tensor([4]))).toThrow(ShapeError);
   });
@@ -66,7 +66,10 @@ describe("expected calibration error", () => {
     fc.assert(
       fc.property(fc.integer(), (seed) => {
         const rng = createRng(seed);
-        const random = tensor([50, 3], Array.from({ length: 150 }, () => rng.normal()));
+        const random = tensor(
+          [50, 3],
+          Array.from({ length: 150 }, () => rng.normal()),
+        );
         const labels = Array.from({ length: 50 }, () => rng.below(3));
         const [coarse, fine] = [7, 14].map((bins) => expectedCalibrationError(random, labels, { bins }));
         expect(fine!).toBeGreaterThanOrEqual(coarse! - 1e-9);
@@ -109,7 +112,15 @@ describe("predictor", () => {
     const params = initParams(model.module, createRng(1));
     const count = 300;
     const inputs = normal(count * 6, 2);
-    const data = makeDataset({ name: "d", shape: [6], classes: 3, inputs, labels: new Int32Array(count), normalisation: identity, source: "test" });
+    const data = makeDataset({
+      name: "d",
+      shape: [6],
+      classes: 3,
+      inputs,
+      labels: new Int32Array(count),
+      normalisation: identity,
+      source: "test",
+    });
     const predictor = createPredictor(engine, model, params);
     const whole = predictor.ofDataset(data);
     expect(whole.shape).toEqual([count, 3]);
@@ -118,7 +129,12 @@ describe("predictor", () => {
       const program = inputGradientProgram(model, 1);
       expect(program.outputs).toHaveProperty("grad");
       const w1 = params["fc1.weight"]!.data;
-      const hidden = [0, 1, 2, 3, 4].map((h) => Math.max(0, params["fc1.bias"]!.data[h]! + [0, 1, 2, 3, 4, 5].reduce((s, i) => s + w1[h * 6 + i]! * inputs[at * 6 + i]!, 0)));
+      const hidden = [0, 1, 2, 3, 4].map((h) =>
+        Math.max(
+          0,
+          params["fc1.bias"]!.data[h]! + [0, 1, 2, 3, 4, 5].reduce((s, i) => s + w1[h * 6 + i]! * inputs[at * 6 + i]!, 0),
+        ),
+      );
       for (let c = 0; c < 3; c++) {
         const by = params["fc2.bias"]!.data[c]! + hidden.reduce((s, v, h) => s + v * params["fc2.weight"]!.data[c * 5 + h]!, 0);
         expect(whole.data[at * 3 + c]!).toBeCloseTo(by, 4);
@@ -161,7 +177,15 @@ describe("fast gradient sign method", () => {
     // One weight: class 1 when the raw value is above 0.5. Raw values 0.1, 0.45, 0.52, 0.9; eps 0.1 turns the two in the middle.
     const model = mlp({ inputShape: [1], hidden: [], classes: 2 });
     const params = { "fc1.weight": tensor([2, 1], [-1, 1]), "fc1.bias": tensor([2], [0.5, -0.5]) };
-    const data = makeDataset({ name: "line", shape: [1], classes: 2, inputs: Float32Array.from([0.1, 0.45, 0.52, 0.9]), labels: Int32Array.from([0, 0, 1, 1]), normalisation: identity, source: "test" });
+    const data = makeDataset({
+      name: "line",
+      shape: [1],
+      classes: 2,
+      inputs: Float32Array.from([0.1, 0.45, 0.52, 0.9]),
+      labels: Int32Array.from([0, 0, 1, 1]),
+      normalisation: identity,
+      source: "test",
+    });
     expect(fgsmAccuracy(engine, model, params, data, 0)).toBe(1);
     expect(fgsmAccuracy(engine, model, params, data, 0.1)).toBe(0.5);
   });

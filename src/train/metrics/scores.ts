@@ -4,7 +4,8 @@ import { InputError, ShapeError, type Tensor } from "../../core/index.js";
 /** Logits as [examples, classes]; `labels`, where given, must fit. @throws ShapeError, InputError */
 export function checkLogits(place: string, logits: Tensor, labels?: ArrayLike<number>): [examples: number, classes: number] {
   const [n, classes] = logits.shape;
-  if (logits.shape.length !== 2 || !n || !classes) throw new ShapeError(place, { logits: logits.shape }, "logits [examples, classes], neither 0");
+  if (logits.shape.length !== 2 || !n || !classes)
+    throw new ShapeError(place, { logits: logits.shape }, "logits [examples, classes], neither 0");
   if (!labels) return [n, classes];
   if (labels.length !== n) throw new ShapeError(place, { logits: logits.shape, labels: [labels.length] }, "a label per example");
   for (let i = 0; i < n; i++) {
@@ -36,8 +37,8 @@ export function predictions(logits: Tensor): Int32Array {
 }
 
 /** Share of examples whose greatest logit is their label's. In [0, 1]. @throws ShapeError, InputError */
-export function accuracyOf(logits: Tensor, labels: ArrayLike<number>): number {
-  checkLogits("accuracyOf", logits, labels);
+export function logitAccuracy(logits: Tensor, labels: ArrayLike<number>): number {
+  checkLogits("logitAccuracy", logits, labels);
   let right = 0;
   predictions(logits).forEach((predicted, i) => {
     if (predicted === labels[i]) right++;

@@ -22,7 +22,10 @@ export const paper = definePaper<ToyConfig, ToyResult>({
   seeds: { small: 3, full: 5 },
   async *run({ seeds }) {
     const first = yield seeds.map((seed) => ({ id: `small-${seed}`, config: { arm: "small", seed } }));
-    yield first.map(({ config: { seed }, result }) => ({ id: `sparse-${seed}`, config: { arm: "sparse", seed, base: result.accuracy } }));
+    yield first.map(({ config: { seed }, result }) => ({
+      id: `sparse-${seed}`,
+      config: { arm: "sparse", seed, base: result.accuracy },
+    }));
   },
   async measure({ arm, seed, base = 0 }, { progress }) {
     progress(0.5, "half");
@@ -36,8 +39,12 @@ export const paper = definePaper<ToyConfig, ToyResult>({
     y: { label: "accuracy, %" },
     series: ["small", "sparse"].map((name) => ({
       name,
-      points: outcomes.filter(({ config }) => config.arm === name).map(({ config, result }) => ({ x: config.seed, y: result.accuracy })),
+      points: outcomes
+        .filter(({ config }) => config.arm === name)
+        .map(({ config, result }) => ({ x: config.seed, y: result.accuracy })),
     })),
   }),
-  tables: (outcomes) => [{ title: "All", columns: ["job", "accuracy"], rows: outcomes.map(({ id, result }) => [id, result.accuracy]) }],
+  tables: (outcomes) => [
+    { title: "All", columns: ["job", "accuracy"], rows: outcomes.map(({ id, result }) => [id, result.accuracy]) },
+  ],
 });

@@ -1,0 +1,147 @@
+/**
+ * Whole networks against other engines: batch 1, through each engine's public API, from the caller's array to an output array.
+ *
+ *     npm run bench -- --suite inference --json --only "mobilenetV1 90% unstructured"
+ *
+ * Row names: <network> <zeros>% <pattern> <host>[ dense| relaxed| load| scaling]; ratio below 1 means that we are faster.
+ */
+import { compare, type Row, type SuiteOptions } from "../row.js";
+import { hasChromium, runInChromium } from "./browser/host.js";
+import { installPeers } from "./install.js";
+import type { PatternName, Subject } from "./network.js";
+import { type NetworkName, networks } from "./networks/index.js";
+import { findNode, runInNode } from "./node/host.js";
+import type { EngineName } from "./peers/peer.js";
+import type { Job, Outcome, Result } from "./race.js";
+
+type HostName = "node20" | "node24" | "chromium";
+
+const HOSTS: readonly HostName[] = ["node20", "node24", "chromium"];
+const SPARSITIES = [0, 0.7, 0.8, 0.9, 0.95];
+const BLOCKS: readonly PatternName[] = ["2x1", "4x1"];
+/** Milliseconds of measuring: the heavy ones need it for a handful of runs. */
+const BUDGETS: Readonly<Record<NetworkName, number>> = {
+  mobilenetV1: 15000,
+  mobilenetV2: 12000,
+  resnet20: 6000,
+  resnet50: 20000,
+  mlp: 5000,
+  lstm: 8000,
+  encoder: 20000,
+};
+
+/** One process's work, and where. */
+export interface Planned {
+  readonly host: HostName;
+  readonly name: string;
+  readonly job: Job;
+  /** Names of the rows that it gives. */
+  readonly rows: readonly string[];
+}
+
+/** What is measured of a network. N:M has kernels in no engine here; MobileNetV1 at 2:4 shows that. */
+export function subjects(network: NetworkName): Subject[] {
+  const list: Subject[] = SPARSITIES.map((sparsity) => ({ network, sparsity, pattern: "unstructured" }));
+  for (const pattern of BLOCKS) list.push({ network, sparsity: 0.9, pattern });
+  if (network === "mobilenetV1") list.push({ network, sparsity: 0.5, pattern: "2:4" });
+  return list;
+}
+
+const nameOf = ({ network, sparsity, pattern }: Subject, host: HostName): string =>
+  `${network} ${Math.round(sparsity * 100)}%${sparsity === 0 ? "" : ` ${pattern}`} ${host}`;
+
+/** Engines that go sparse or dense here, fastest convolutions first. */
+function jobsOf(subject: Subject, host: HostName, rounds: number | undefined): Planned[] {
+  const name = nameOf(subject, host);
+  const { network, sparsity, pattern } = subject;
+  const relaxed = host !== "node20";
+  const own: EngineName[] = ["sparseland"];
+  if (relaxed) own.push("sparseland relaxed");
+  if (sparsity > 0) own.push("sparseland dense");
+  const peers: EngineName[] = ["LiteRT.js", "tfjs-tflite", "onnxruntime-web"];
+  if (host !== "chromium") peers.push("onnxruntime-node");
+  const job = (threads: number, engines: readonly EngineName[]): Job => ({
+    subject,
+    threads,
+    engines,
+    budget: BUDGETS[network],
+    rounds,
+  });
+  const plan = (rows: readonly string[], made: Job): Planned => ({ host, name, job: made, rows });
+  const rows = [name, `${name} load`, ...(relaxed ? [`${name} relaxed`] : []), ...(sparsity > 0 ? [`${name} dense`] : [])];
+  const list = [plan(rows, job(1, [...own, ...peers]))];
+  const headline = pattern === "unstructured" && (sparsity === 0 || sparsity === 0.9);
+  if (!headline) return list;
+  // TensorFlow.js keeps one backend a process.
+  if (network !== "lstm" && network !== "encoder") list.push(plan([name], job(1, ["sparseland", "tfjs-wasm"])));
+  // Sleeping threads of one engine must not stand in another's way: two engines a process.
+  for (const peer of peers) list.push(plan([name], job(2, ["sparseland", peer])));
+  list.push(plan([`${name} scaling`], job(2, ["sparseland", "sparseland one thread"])));
+  return list;
+}
+
+/** All jobs, in the order of the networks. */
+export const plannedJobs = (rounds?: number): Planned[] =>
+  (Object.keys(networks) as NetworkName[]).flatMap((network) =>
+    subjects(network).flatMap((subject) => HOSTS.flatMap((host) => jobsOf(subject, host, rounds))),
+  );
+
+const isOwn = ({ engine }: Result): boolean => engine.startsWith("sparseland");
+
+/** The rows of an outcome. */
+export function* rowsOf({ name, job }: Planned, outcome: Outcome): Generator<Row> {
+  const of = (engine: EngineName): Result | undefined =>
+    outcome.results.find((result) => result.engine === engine && result.samples.length > 0);
+  const own = of("sparseland");
+  if (!own)
+    throw new Error(`${name}: ${outcome.results.find((result) => result.engine === "sparseland")?.failed ?? "no result of ours"}`);
+  const single = of("sparseland one thread");
+  if (single) yield compare(`${name} scaling`, job.threads, own.samples, "sparseland on one thread", single.samples, outcome.note);
+  for (const result of outcome.results.filter((r) => !isOwn(r))) {
+    const { engine, failed, samples, difference, loadMs } = result;
+    const notes = [
+      failed ?? `outputs within ${Math.max(difference, own.difference).toExponential(0)} of the greatest`,
+      ...(outcome.note ? [outcome.note] : []),
+    ].join("; ");
+    const theirs = failed === undefined ? samples : undefined;
+    yield compare(name, job.threads, own.samples, engine, theirs, notes);
+    for (const variant of ["relaxed", "dense"] as const) {
+      const found = of(`sparseland ${variant}`);
+      if (found) yield compare(`${name} ${variant}`, job.threads, found.samples, engine, theirs, notes);
+    }
+    if (engine === "onnxruntime-web" && job.threads === 1 && theirs) {
+      const share = (outcome.bytes.file / outcome.bytes.dense).toFixed(3);
+      yield compare(`${name} load`, 1, [own.loadMs], engine, [loadMs], `file ${share} of dense f32`);
+    }
+  }
+}
+
+/** Every comparison. */
+export async function* suite({ only, rounds, say }: SuiteOptions): AsyncGenerator<Row> {
+  const wanted = (row: string): boolean => only === undefined || row.includes(only);
+  const jobs = plannedJobs(rounds).filter(({ rows }) => rows.some(wanted));
+  if (jobs.length === 0)
+    throw new Error(
+      `inference: no row has "${only}" in its name; an example of a name is "mobilenetV1 90% unstructured node20 dense"`,
+    );
+  installPeers(say);
+  const nodes = new Map<HostName, string | undefined>();
+  for (const planned of jobs) {
+    const { host, name, job } = planned;
+    if (host === "chromium" ? !hasChromium() : !nodes.has(host)) {
+      if (host === "chromium") {
+        say(`${name}: left out, no Chromium (SPARSELAND_CHROMIUM names one)`);
+        continue;
+      }
+      nodes.set(host, findNode(Number(host.slice(4))));
+    }
+    const node = nodes.get(host);
+    if (host !== "chromium" && !node) {
+      say(`${name}: left out, no ${host}`);
+      continue;
+    }
+    say(`${name}, ${job.threads} thread(s): ${job.engines.join(", ")}`);
+    const outcome = node ? await runInNode(node, job) : await runInChromium(job);
+    for (const row of rowsOf(planned, outcome)) if (wanted(row.name)) yield row;
+  }
+}

@@ -1,0 +1,8 @@
+/** The suite of search: `npm run bench -- --suite retrieval`. */
+import type { Row, SuiteOptions } from "../row.js";
+import { retrievalSuite } from "./suite.js";
+
+/** Search at 100,000 and 1,000,000 documents. */
+export async function* suite(options: SuiteOptions): AsyncGenerator<Row> {
+  yield* retrievalSuite(options);
+}

@@ -1,0 +1,152 @@
+/** `sparseland prune <model>`: makes a trained network sparse or smaller, writes it, and says what it cost and what it brings. */
+import { join, resolve } from "node:path";
+import { InvalidArgumentError, Option } from "commander";
+import { thisMachine } from "../../papers/harness/index.js";
+import { InputError, sizeOf, type Tensor, type Tree } from "../../src/core/index.js";
+import { writeWhole } from "../../src/core/files.node.js";
+import { createLoader, type Dataset } from "../../src/data/index.js";
+import { createEngine, type Engine } from "../../src/engine/index.js";
+import { createSession, type ModelFile, packModel, readModel, writeModel } from "../../src/runtime/index.js";
+import { against } from "../network/against.js";
+import { printResult } from "../program.js";
+import { createProgress } from "../progress.js";
+import { normalisationNotes, readData } from "../prune/data.js";
+import { type PruneFlags, planOf } from "../prune/options.js";
+import { folded, packPruned } from "../prune/pack.js";
+import { pruneSource } from "../prune/prune.js";
+import { layerReports, optionsOf, type PruneReport, reportText } from "../prune/report.js";
+import { readSource } from "../prune/source.js";
+import type { Register } from "../registry.js";
+
+const fraction = (text: string): number => {
+  const value = Number(text);
+  if (text.trim() === "" || !(value >= 0 && value < 1)) throw new InvalidArgumentError("Expected a number in [0, 1).");
+  return value;
+};
+const whole = (least: number) => (text: string): number => {
+  if (!/^\d{1,9}$/.test(text) || Number(text) < least) throw new InvalidArgumentError(`Expected an integer of at least ${least}.`);
+  return Number(text);
+};
+const positiveNumber = (text: string): number => {
+  const value = Number(text);
+  if (!(value > 0 && value < Number.POSITIVE_INFINITY)) throw new InvalidArgumentError("Expected a number above 0.");
+  return value;
+};
+const numbers = (text: string): number[] => {
+  const values = text.split(",").map(Number);
+  if (values.some((v) => !Number.isFinite(v))) throw new InvalidArgumentError("Expected numbers separated by commas.");
+  return values;
+};
+const collect = (text: string, before: readonly string[]): string[] => [...before, text];
+
+/** Timed runs of the whole network. */
+const RUNS = 30;
+
+/** The `prune` command. */
+export const register: Register = (command, terminal) => {
+  command
+    .argument("<model>", "a model file of Sparseland, .onnx, or .safetensors with --arch")
+    .addOption(new Option("--arch <name>", "built-in architecture of the weights, such as resnet20"))
+    .addOption(new Option("--method <name>", "ranks weights by: magnitude, random, wanda, sparsegpt").default("magnitude"))
+    .addOption(new Option("--sparsity <fraction>", "share of zeros among the pruned weights, or of channels that go").argParser(fraction))
+    .addOption(new Option("--pattern <name>", "unstructured, row, N:M, block:RxC, kernels:G, channels").default("unstructured"))
+    .addOption(new Option("--distribution <name>", "how the sparsity is split over layers: uniform, uniform+, er, erk, erk+, global").default("uniform"))
+    .addOption(new Option("--repair <name>", "new values for kept weights from calibration data: none, least-squares, obs"))
+    .addOption(new Option("--data <name>", "data set for accuracy, calibration and fine-tuning: fashion-mnist, mnist, cifar10"))
+    .addOption(new Option("--calibrate <n>", "training examples to calibrate on").argParser(whole(1)).default(256))
+    .addOption(new Option("--finetune <epochs>", "epochs of training under the mask").argParser(whole(0)).default(0))
+    .addOption(new Option("--rate <r>", "highest learning rate of the fine-tuning").argParser(positiveNumber).default(0.02))
+    .addOption(new Option("--gradual", "raise the sparsity over the first half of the fine-tuning (Zhu and Gupta)"))
+    .addOption(new Option("--exclude <layer>", "leave a layer dense: a path, or a pattern with *; may be repeated").argParser(collect).default([], "none"))
+    .addOption(new Option("--layer <layer=sparsity>", "a layer's own sparsity; may be repeated, later rules win").argParser(collect).default([], "none"))
+    .addOption(new Option("--also-prune <kind>", "prune what stays dense by default: first, depthwise, last; may be repeated").argParser(collect).default([], "none"))
+    .addOption(new Option("--rearrange", "first put channels into an order in which groups keep more (SparseByteNN)"))
+    .addOption(new Option("--no-reestimate", "keep batch-norm statistics as they are"))
+    .addOption(new Option("--no-fold", "write batch norm as its own layers, to prune the file again later"))
+    .addOption(new Option("--mean <list>", "mean of each input channel, on the scale 0 to 1").argParser(numbers))
+    .addOption(new Option("--std <list>", "deviation of each input channel").argParser(numbers))
+    .addOption(new Option("--limit <n>", "use the first n training and test examples").argParser(whole(1)))
+    .addHelpText(
+      "after",
+      "\n--out is the folder for model.safetensors, report.json and report.txt. The first convolution, depthwise convolutions and the last\nlayer stay dense unless --also-prune or --layer says otherwise. --threads defaults to 1: times are comparable.",
+    )
+    .action(async (path: string, flags: PruneFlags) => {
+      const plan = planOf(flags);
+      if (flags.out === undefined) throw new InputError("--out: expected a folder for the model and the report, such as --out pruned");
+      const out = resolve(terminal.folder, flags.out);
+      const source = readSource(terminal, path, flags.arch);
+      const data = await readData(terminal, flags, source.metadata);
+      const progress = createProgress(terminal);
+      const engine = await createEngine({ threads: flags.threads ?? 1 });
+      const bar = progress.bar("prune", 1000);
+      try {
+        const pruned = await pruneSource(source, plan, flags, {
+          engine,
+          data,
+          seed: flags.seed ?? 0,
+          now: terminal.now,
+          progress: (done, total, words) => bar.update((1000 * done) / total, words),
+          log: progress.log,
+        });
+        const pack = (program: typeof source.program, params: Tree<Tensor>) => (flags.fold ? folded(program, params) : { program, params });
+        const small = pack(pruned.program, pruned.params);
+        const metadata = { ...source.metadata, ...normalisationNotes(data), "sparseland.prune": JSON.stringify(optionsOf(flags)) };
+        const content = writeModel(packPruned(small.program, small.params, pruned.masks, plan.pattern, metadata));
+        const given = pack(source.program, source.params);
+        const dense = packModel({ ...given, metadata: source.metadata });
+        const reread = readModel(content);
+        progress.log("timing, dense and sparse in turns");
+        const { times, layers: timings } = await against(engine, reread, dense, [{ batch: 1, runs: RUNS }], terminal.now);
+        const count = (params: Tree<Tensor>) => Object.values(params).reduce((n, { shape }) => n + sizeOf(shape), 0);
+        const weights = pruned.layers.reduce((n, layer) => n + layer.weights, 0);
+        const zeros = pruned.layers.reduce((n, layer) => n + layer.weights - layer.kept, 0);
+        const touched = pruned.layers.filter(({ path: layer }) => pruned.masks[layer]).reduce((n, layer) => n + layer.weights, 0);
+        const report: PruneReport = {
+          model: source.name,
+          options: optionsOf(flags),
+          machine: { ...thisMachine() },
+          threads: engine.threads,
+          stages: pruned.stages,
+          accuracyOfFile: data ? await accuracyOfFile(engine, reread, data.test) : null,
+          params: { before: count(given.params), after: count(small.params), nonZero: count(small.params) - zeros },
+          sparsity: touched === 0 ? null : { prunedLayers: zeros / touched, allWeights: zeros / weights },
+          bytes: { given: source.bytesOnDisk, dense: writeModel(dense).length, pruned: content.length },
+          time: { denseMs: times[0]!.denseMs, prunedMs: times[0]!.ms, speedup: times[0]!.denseMs / times[0]!.ms },
+          layers: layerReports(pruned.layers, timings),
+          groups: pruned.groups,
+          rearranged: pruned.rearranged,
+        };
+        writeWhole(join(out, "model.safetensors"), content);
+        writeWhole(join(out, "report.txt"), `${reportText(report, 160)}\n`);
+        writeWhole(join(out, "report.json"), `${JSON.stringify(report, null, 2)}\n`);
+        printResult(terminal, flags, report, () => `${reportText(report, terminal.columns)}\n\nwritten: ${join(flags.out!, "model.safetensors")}, report.json, report.txt`);
+      } finally {
+        bar.stop();
+        progress.stop();
+        engine.close();
+      }
+    });
+};
+
+/** Accuracy of a model file as a session runs it. */
+async function accuracyOfFile(engine: Engine, file: ModelFile, test: Dataset): Promise<number> {
+  const session = await createSession(file, { engine });
+  const [input] = Object.keys(session.inputs) as [string];
+  const [output] = Object.keys(file.program.one.outputs) as [string];
+  const batchSize = Math.min(100, test.count);
+  let right = 0;
+  try {
+    for (const { inputs, labels, count } of createLoader(test, { batchSize }).epoch(0)) {
+      const { data } = session.run({ [input]: inputs })[output]!;
+      const classes = data.length / batchSize;
+      for (let i = 0; i < count; i++) {
+        let best = 0;
+        for (let k = 1; k < classes; k++) if (data[i * classes + k]! > data[i * classes + best]!) best = k;
+        if (best === labels[i]) right++;
+      }
+    }
+  } finally {
+    session.close();
+  }
+  return right / test.count;
+}

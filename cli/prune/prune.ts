@@ -1,0 +1,172 @@
+/** One prune from start to finish: model in, smaller model out, and what it cost. */
+import { createRng, type Tensor, type Tree } from "../../src/core/index.js";
+import { type DatasetSplits, horizontalFlip, padCrop } from "../../src/data/index.js";
+import type { Engine } from "../../src/engine/index.js";
+import { gradualMagnitude } from "../../src/methods/index.js";
+import type { BatchProgram } from "../../src/program/index.js";
+import { countKept, type Mask, type Updater } from "../../src/sparsity/index.js";
+import {
+  accuracyOf,
+  type Calibration,
+  type CutUnit,
+  calibrationOf,
+  fineTune,
+  type PrunedLayer,
+  pruneChannels,
+  pruneProgram,
+  rearrangeChannels,
+  reestimateBatchNorm,
+} from "../../src/train/index.js";
+import type { PruneFlags, PrunePlan } from "./options.js";
+import type { Source } from "./source.js";
+
+/** One step of the account: what was done, and the accuracy after it (null without data). */
+export interface Stage {
+  readonly stage: string;
+  readonly accuracy: number | null;
+  readonly seconds: number;
+}
+
+/** A pruned network with its account. */
+export interface Pruned {
+  readonly program: BatchProgram;
+  readonly params: Tree<Tensor>;
+  readonly masks: Tree<Mask>;
+  readonly stages: readonly Stage[];
+  readonly layers: readonly PrunedLayer[];
+  /** What was cut, with --pattern channels. */
+  readonly groups: readonly CutUnit[];
+  /** Retained sum of |w| of kernel groups before and after rearrangement, as shares of the whole. */
+  readonly rearranged: { readonly before: number; readonly sorted: number; readonly after: number } | null;
+}
+
+/** What the steps use of the world. */
+export interface PruneContext {
+  readonly engine: Engine;
+  readonly data: DatasetSplits | undefined;
+  readonly seed: number;
+  readonly now: () => number;
+  readonly progress: (done: number, total: number, words: string) => void;
+  readonly log: (line: string) => void;
+}
+
+const calibrationBatch = 32;
+
+/** @throws InputError, OptionError from any step */
+export async function pruneSource(source: Source, plan: PrunePlan, flags: PruneFlags, context: PruneContext): Promise<Pruned> {
+  const { engine, data, seed, now, progress, log } = context;
+  const rng = createRng(seed);
+  const stages: Stage[] = [];
+  let { program, params } = source;
+  let since = now();
+  const stage = (name: string) => {
+    const seconds = (now() - since) / 1000;
+    const accuracy = data ? accuracyOf(engine, program, params, data.test) : null;
+    stages.push({ stage: name, accuracy, seconds });
+    log(
+      `${name}: ${accuracy === null ? "no data, accuracy not measured" : `accuracy ${(100 * accuracy).toFixed(2)} %`} (${seconds.toFixed(1)} s)`,
+    );
+    since = now();
+  };
+  stage("as given");
+
+  const { sparsity, method, repair } = plan;
+  let rearranged: Pruned["rearranged"] = null;
+  if (flags.rearrange && plan.pattern.kind !== "channels") {
+    const filters = plan.pattern.kind === "kernels" ? plan.pattern.filters : plan.pattern.kind === "block" ? plan.pattern.rows : 1;
+    const found = rearrangeChannels({ ...plan, program, params, sparsity, filters, rng: rng.split("rearrange") });
+    params = found.params;
+    rearranged = { before: found.before / found.total, sorted: found.sorted / found.total, after: found.after / found.total };
+    stage("channels rearranged");
+  }
+  const needs = method === "wanda" || repair !== "none";
+  const calibration: Calibration | undefined =
+    needs && data
+      ? calibrationOf(program, data.train, flags.calibrate, rng.split("calibration"), Math.min(calibrationBatch, flags.calibrate))
+      : undefined;
+  const common = { engine, program, params, calibration, rng: rng.split("prune"), progress };
+  let masks: Tree<Mask> = {};
+  let layers: readonly PrunedLayer[] = [];
+  let groups: readonly CutUnit[] = [];
+  let updater: Updater | undefined;
+  if (plan.pattern.kind === "channels") {
+    const cut = pruneChannels({
+      ...common,
+      exclude: plan.exclude,
+      sparsity,
+      method: method as "magnitude" | "random" | "wanda",
+      repair: repair as "none" | "least-squares",
+    });
+    ({ program, params, groups } = cut);
+  } else {
+    const pruned = pruneProgram({ ...common, ...plan, pattern: plan.pattern });
+    ({ masks, layers } = pruned);
+    if (flags.gradual) updater = gradual(plan, layers, flags, data!);
+    else params = pruned.params;
+  }
+  if (!flags.gradual) stage(`pruned (${method}${repair === "none" ? "" : `, ${repair} repair`})`);
+  if (flags.reestimate && data && repair === "none" && !flags.gradual) {
+    const batch = Math.min(128, Math.max(2, Math.floor(Math.min(flags.calibrate, data.train.count) / 2)));
+    const found = reestimateBatchNorm(
+      engine,
+      program,
+      params,
+      calibrationOf(program, data.train, Math.max(flags.calibrate, 2 * batch), rng.split("batch norm"), batch),
+    );
+    if (found.count > 0) {
+      params = found.params;
+      stage(`batch norm re-estimated (${found.count} layers)`);
+    } else log("batch norm: the model has none to re-estimate (folded, or never there)");
+  }
+  if (flags.finetune > 0 && data) {
+    const square = data.train.shape.length === 3 && flags.data === "cifar10";
+    const run = fineTune({
+      engine,
+      program,
+      params,
+      ...(updater ? { updater } : { masks }),
+      train: data.train,
+      test: data.test,
+      epochs: flags.finetune,
+      rate: flags.rate,
+      batchSize: Math.min(128, data.train.count),
+      augment: square ? [padCrop(4), horizontalFlip()] : [],
+      seed,
+      now,
+    });
+    let next = await run.next();
+    while (!next.done) {
+      const event = next.value;
+      if (event.kind === "step") progress(event.step, event.steps, `fine-tuning, loss ${event.loss.toFixed(3)}`);
+      else
+        log(
+          `epoch ${event.point.epoch}: accuracy ${(100 * event.point.testAccuracy).toFixed(2)} %, sparsity ${(100 * event.point.sparsity).toFixed(1)} %`,
+        );
+      next = await run.next();
+    }
+    ({ params, masks } = next.value);
+    stage(`fine-tuned (${flags.finetune} epochs)`);
+  }
+  const finished = layers.map((layer) => {
+    const mask = masks[layer.path];
+    const kept = mask ? countKept(mask) : layer.weights;
+    return { ...layer, kept, sparsity: 1 - kept / layer.weights, note: flags.gradual && mask ? "gradual magnitude" : layer.note };
+  });
+  return { program, params, masks, stages, layers: finished, groups, rearranged };
+}
+
+/** Gradual magnitude pruning over the first half of the fine-tuning, to the sparsity that was asked for. */
+function gradual(plan: PrunePlan, layers: readonly PrunedLayer[], flags: PruneFlags, data: DatasetSplits): Updater {
+  const batch = Math.min(128, data.train.count);
+  const steps = flags.finetune * Math.max(1, Math.floor(data.train.count / batch));
+  const end = Math.max(2, Math.floor(steps / 2));
+  return gradualMagnitude({
+    sparsity: plan.sparsity,
+    begin: 1,
+    end,
+    every: Math.max(1, Math.floor(end / 20)),
+    distribution: plan.distribution,
+    ...(plan.pattern.kind === "kernels" || plan.pattern.kind === "channels" ? {} : { pattern: plan.pattern }),
+    exclude: layers.filter(({ kept, weights, kind }) => kept === weights && kind !== "depthwise").map(({ path }) => path),
+  });
+}

@@ -1,0 +1,66 @@
+/** What `sparseland prune` tells: one document, as JSON and as text. */
+import { columnsText } from "../../papers/harness/index.js";
+import type { LayerTiming } from "../../src/runtime/index.js";
+import type { CutUnit, PrunedLayer } from "../../src/train/index.js";
+import { bytes, milliseconds, percent, times, whole } from "../report/html.js";
+import type { PruneFlags } from "./options.js";
+import type { Pruned, Stage } from "./prune.js";
+
+/** A layer with what was measured of it at batch 1; null where it stayed dense. */
+export interface LayerReport extends PrunedLayer {
+  readonly denseMs: number | null;
+  readonly sparseMs: number | null;
+  readonly kernel: "dense" | "sparse";
+}
+
+/** The report. Plain JSON. */
+export interface PruneReport {
+  readonly model: string;
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly machine: Readonly<Record<string, unknown>>;
+  readonly threads: number;
+  readonly stages: readonly Stage[];
+  /** Accuracy of the written file, run from disk with the kernels that it chose. */
+  readonly accuracyOfFile: number | null;
+  readonly params: { readonly before: number; readonly after: number; readonly nonZero: number };
+  /** Share of zeros among the weights of pruned layers, and among all weights that products multiply by. */
+  readonly sparsity: { readonly prunedLayers: number; readonly allWeights: number } | null;
+  readonly bytes: { readonly given: number; readonly dense: number; readonly pruned: number };
+  /** Whole network, batch 1, milliseconds. */
+  readonly time: { readonly denseMs: number; readonly prunedMs: number; readonly speedup: number };
+  readonly layers: readonly LayerReport[];
+  readonly groups: readonly CutUnit[];
+  readonly rearranged: Pruned["rearranged"];
+}
+
+/** Joins what was pruned with what was measured. */
+export function layerReports(layers: readonly PrunedLayer[], timings: readonly LayerTiming[]): LayerReport[] {
+  const measured = new Map(timings.map((timing) => [timing.path, timing]));
+  return layers.map((layer) => {
+    const found = measured.get(layer.path);
+    return { ...layer, denseMs: found?.denseMs ?? null, sparseMs: found?.sparseMs ?? null, kernel: found?.choice ?? "dense" };
+  });
+}
+
+/** The options that made this file, for the report and the file's metadata. */
+export const optionsOf = ({ json: _, out: __, verbose: ___, ...rest }: PruneFlags): Readonly<Record<string, unknown>> => ({ ...rest });
+
+const accuracy = (value: number | null): string => (value === null ? "-" : percent(value));
+
+/** The report as text. */
+export function reportText(report: PruneReport, width: number): string {
+  const { params, sparsity, bytes: size, time, layers, groups, rearranged } = report;
+  const parts: string[] = [];
+  const zeros = sparsity ? `, ${percent(sparsity.prunedLayers, 1)} zeros in pruned layers, ${percent(sparsity.allWeights, 1)} in all weights` : "";
+  parts.push(`${report.model}: ${whole(params.before)} parameters, ${whole(params.after)} after cutting, ${whole(params.nonZero)} non-zero${zeros}`);
+  parts.push(columnsText(["step", "accuracy", "seconds"], [...report.stages.map((s) => [s.stage, accuracy(s.accuracy), s.seconds.toFixed(1)]), ["the written file", accuracy(report.accuracyOfFile), ""]], width));
+  parts.push(`file: ${bytes(size.pruned)}, dense ${bytes(size.dense)} (${(size.pruned / size.dense).toFixed(3)} of it)`);
+  parts.push(`batch 1, ${report.threads} thread${report.threads === 1 ? "" : "s"}: ${milliseconds(time.prunedMs)} ms, dense ${milliseconds(time.denseMs)} ms (${times(time.speedup)})`);
+  if (rearranged) parts.push(`rearrangement: kernel groups keep ${percent(rearranged.after)} of sum |w|; ${percent(rearranged.sorted)} sorted by size, ${percent(rearranged.before)} as given`);
+  if (layers.length > 0) {
+    const rows = layers.map((l) => [l.path, l.shape.join("x"), whole(l.kept), percent(l.sparsity, 1), l.denseMs === null ? "-" : milliseconds(l.denseMs), l.sparseMs === null ? "-" : milliseconds(l.sparseMs), l.kernel, l.note]);
+    parts.push(columnsText(["layer", "shape", "kept", "sparsity", "dense, ms", "sparse, ms", "runs", "how"], rows, width));
+  }
+  if (groups.length > 0) parts.push(columnsText(["channel group", "units", "kept", "how"], groups.map((g) => [g.group, whole(g.units), whole(g.kept), g.note]), width));
+  return parts.join("\n\n");
+}

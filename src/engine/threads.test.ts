@@ -1,0 +1,39 @@
+/** The same bits for 1, 2 and 3 threads: work that is large enough to be cut, in every kind of domain. */
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createEngine, type Engine } from "./engine.js";
+import { type Case, convCase, mlpCase } from "./testing/networks.js";
+import type { Kind } from "./testing/sparse.js";
+
+const engines: Engine[] = [];
+beforeAll(async () => {
+  for (const threads of [1, 2, 3]) engines.push(await createEngine({ threads }));
+});
+afterAll(() => {
+  for (const engine of engines) engine.close();
+});
+
+/** Three runs of a case: every output of each, and the params at the end. */
+function bits(engine: Engine, { program, specs, values, inputs }: Case): Float32Array[] {
+  const store = engine.params(specs, values);
+  const plan = engine.compile(program, store);
+  const seen: Float32Array[] = [];
+  for (let step = 0; step < 3; step++) for (const { data } of Object.values(plan.run(inputs))) seen.push(data.slice());
+  for (const path of Object.keys(specs)) seen.push(store.view(path).slice());
+  plan.close();
+  store.close();
+  return seen;
+}
+
+describe.each(["dense", "csr", "block2", "block4"] as Kind[])("%s", (kind) => {
+  it.each([
+    ["a multi-layer perceptron with Adam", () => mlpCase(kind)],
+    ["a convnet in groups of four images", () => convCase(kind, 40)],
+    ["a convnet of single images", () => convCase(kind, 9)],
+  ])("%s", (_, make) => {
+    const [one, two, three] = engines.map((engine) => bits(engine, make()));
+    expect(engines.map(({ threads }) => threads)).toEqual([1, 2, 3]);
+    expect(one!.some((data) => data.some((v) => v !== 0))).toBe(true);
+    expect(two).toEqual(one);
+    expect(three).toEqual(one);
+  });
+});

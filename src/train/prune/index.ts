@@ -1,0 +1,11 @@
+/** One-shot pruning of trained programs: weights, channels, repair, batch-norm re-estimation, fine-tuning. */
+export { reestimateBatchNorm } from "./batch-norm.js";
+export { type Calibration, calibrationOf } from "./calibration.js";
+export { type CutChannelsOptions, type CutProgram, type CutUnit, pruneChannels } from "./channels.js";
+export { accuracyOf } from "./evaluate.js";
+export { fineTune, type FineTuneOptions, fixedMasks } from "./fine-tune.js";
+export { type LayerChoice, type LayerRule, type PruneLayer, pruneLayers } from "./layers.js";
+export type { PruneMethod, PrunePattern } from "./masks.js";
+export { modelOfProgram } from "./program-model.js";
+export { type PrunedLayer, type PrunedProgram, pruneProgram, type PruneProgramOptions, type Repair } from "./prune-program.js";
+export { type RearrangeChannelsOptions, rearrangeChannels, type RearrangedProgram } from "./rearrange-channels.js";

@@ -1,0 +1,65 @@
+/** Scores and masks of a program's layers. */
+import { OptionError, type Rng, type Tensor, tensor, type Tree } from "../../core/index.js";
+import { kernelGroups, magnitude, type Mask, type ParamInfo, type Pattern, random, selectMask, type SplitName, splitSparsity, wanda } from "../../sparsity/index.js";
+import { matrixOf, type PruneLayer } from "./layers.js";
+
+/** How weights are ranked. `sparsegpt` ranks while it repairs. */
+export type PruneMethod = "magnitude" | "random" | "wanda" | "sparsegpt";
+
+/** Where zeros may lie: a pattern of src/sparsity, or kernel groups (`filters` consecutive filters by one input channel). */
+export type PrunePattern = Exclude<Pattern, { kind: "group" }> | { readonly kind: "kernels"; readonly filters: number };
+
+/** The pattern on a layer's matrix. */
+export function patternOf(pattern: PrunePattern, { kernel, rows, columns }: PruneLayer): Pattern {
+  if (pattern.kind !== "kernels") return pattern;
+  return kernelGroups(pattern.filters, kernel === 1 ? [rows, columns] : [rows, columns / kernel, kernel, 1]);
+}
+
+/**
+ * A score per weight of every layer, on its matrix.
+ * @param norms input norms per layer and group; needed by `wanda`
+ */
+export function scoreLayers(layers: readonly PruneLayer[], params: Tree<Tensor>, method: PruneMethod, rng: Rng, norms: Tree<readonly Float64Array[]> = {}): Tree<Float32Array> {
+  return Object.fromEntries(
+    layers.map((layer): [string, Float32Array] => {
+      const weight = matrixOf(layer, params);
+      if (method === "random") return [layer.path, random(weight, { rng: rng.split(layer.path) })];
+      if (method !== "wanda") return [layer.path, magnitude(weight)];
+      const own = norms[layer.path]!;
+      const rows = layer.rows / own.length;
+      const score = new Float32Array(weight.data.length);
+      own.forEach((inputNorm, g) => {
+        const part = weight.data.slice(g * rows * layer.columns, (g + 1) * rows * layer.columns);
+        score.set(wanda(tensor([rows, layer.columns], part), { inputNorm }), g * rows * layer.columns);
+      });
+      return [layer.path, score];
+    }),
+  );
+}
+
+/**
+ * The sparsity of every layer: its rule's, or its share of the common one.
+ *
+ * @throws OptionError when the budget cannot be met, or `global` is asked for with `sparsegpt`, which has no scores beforehand
+ */
+export function ratiosFor(layers: readonly PruneLayer[], infos: Tree<ParamInfo>, options: { method: PruneMethod; sparsity: number; distribution: SplitName; pattern: PrunePattern }, scores: Tree<Float32Array>): Tree<number> {
+  const { method, sparsity, distribution, pattern } = options;
+  const pruned = layers.filter(({ dense }) => dense === undefined);
+  const global = distribution === "global" || (pattern.kind === "unstructured" && pattern.scope === "global");
+  if (method === "sparsegpt" && global) throw new OptionError("prune.distribution", "uniform, er, erk, ... with sparsegpt, which ranks layer by layer", "global");
+  if (pattern.kind === "nm") {
+    const fixed = 1 - pattern.keep / pattern.of;
+    const other = [sparsity, ...pruned.flatMap((layer) => layer.sparsity ?? [])].find((s) => Math.abs(s - fixed) > 1e-9);
+    if (other !== undefined) throw new OptionError("prune.sparsity", `${fixed}, which ${pattern.keep} kept of ${pattern.of} fixes`, other);
+    return Object.fromEntries(pruned.map(({ path }) => [path, fixed]));
+  }
+  const open = Object.fromEntries(Object.entries(infos).filter(([, { prunable }]) => prunable));
+  const shared = Object.keys(open).length === 0 ? {} : splitSparsity(global ? "global" : distribution, pattern.kind === "kernels" ? { kind: "unstructured", scope: "tensor" } : pattern, open, sparsity, scores);
+  return Object.fromEntries(pruned.map(({ path, sparsity: own }) => [path, own ?? shared[path]!]));
+}
+
+/** The mask of one layer's matrix. */
+export function maskLayer(layer: PruneLayer, pattern: PrunePattern, score: Float32Array, sparsity: number): Mask {
+  return selectMask(patternOf(pattern, layer), score, [layer.rows, layer.columns], sparsity);
+}
+
