@@ -3,7 +3,19 @@
  * Rounds are interleaved: every round runs all queries through one side, then the other.
  */
 import { createRng } from "../../src/core/index.js";
-import { accuracyAt, buildIndex, buildInverted, bestTrial, openIndexMemory, type RawHits, rowOf, type SparseIndex, syntheticCollection, takeRows, tune } from "../../src/retrieval/index.js";
+import {
+  accuracyAt,
+  bestTrial,
+  buildIndex,
+  buildInverted,
+  openIndexMemory,
+  type RawHits,
+  rowOf,
+  type SparseIndex,
+  syntheticCollection,
+  takeRows,
+  tune,
+} from "../../src/retrieval/index.js";
 import { createSearchPool, indexMemory } from "../../src/retrieval/index.node.js";
 import { median, type Row, type SuiteOptions, wanted } from "../row.js";
 
@@ -40,7 +52,10 @@ export async function* retrievalSuite(options: RetrievalOptions): AsyncGenerator
   for (const documents of sizes) {
     say(`${documents} documents: drawing the collection`);
     const { documents: matrix, queries } = syntheticCollection({ documents, queries: 2 * count }, createRng(1));
-    const tuning = takeRows(queries, Array.from({ length: count }, (_, i) => 2 * i));
+    const tuning = takeRows(
+      queries,
+      Array.from({ length: count }, (_, i) => 2 * i),
+    );
     const rows = Array.from({ length: count }, (_, i) => rowOf(queries, 2 * i + 1));
     say("building");
     const started = performance.now();
@@ -51,7 +66,14 @@ export async function* retrievalSuite(options: RetrievalOptions): AsyncGenerator
     const inverted = await buildInverted(matrix);
 
     say("choosing search options");
-    const best = bestTrial([...tune(index, tuning, { accuracy: promise, heapFactors: [1.1, 1.05, 1, 0.95, 0.9, 0.85, 0.8, 0.7] }, () => performance.now())], promise);
+    const best = bestTrial(
+      [
+        ...tune(index, tuning, { accuracy: promise, heapFactors: [1.1, 1.05, 1, 0.95, 0.9, 0.85, 0.8, 0.7] }, () =>
+          performance.now(),
+        ),
+      ],
+      promise,
+    );
     if (!best) throw new Error(`retrieval bench: no setting reached accuracy ${promise} at ${documents} documents`);
     const setting = { ...best.options, k: 10 };
     const exact: Timed = { medians: [], all: [] };
@@ -92,7 +114,10 @@ export async function* retrievalSuite(options: RetrievalOptions): AsyncGenerator
     const pool = await createSearchPool(index.store, 1);
     let perSecond = 0;
     try {
-      const batch = takeRows(queries, Array.from({ length: count }, (_, i) => 2 * i + 1));
+      const batch = takeRows(
+        queries,
+        Array.from({ length: count }, (_, i) => 2 * i + 1),
+      );
       await pool.search(batch, setting);
       const from = performance.now();
       await pool.search(batch, setting);
@@ -106,20 +131,48 @@ export async function* retrievalSuite(options: RetrievalOptions): AsyncGenerator
     const label = documents >= 1e6 ? `${documents / 1e6}M` : `${documents / 1e3}k`;
     const name = `search ${label} documents, k 10`;
     if (wanted(options, name)) yield row(name, own.medians, "exact inverted index, term at a time", exact.medians, note);
-    if (wanted(options, name)) yield row(name, [median(fewOwn.all)], "MaxScore", [median(few.all)], `${inverted.scored()} documents evaluated by MaxScore in the last query`);
+    if (wanted(options, name))
+      yield row(
+        name,
+        [median(fewOwn.all)],
+        "MaxScore",
+        [median(few.all)],
+        `${inverted.scored()} documents evaluated by MaxScore in the last query`,
+      );
     medians.push({ documents, ms: median(own.medians) });
   }
   const [first, last] = [medians[0], medians[medians.length - 1]];
-  if (first && last && first !== last) yield row(`search, from ${first.documents} to ${last.documents} documents`, [last.ms], `${first.documents} documents`, [first.ms], `${(last.documents / first.documents).toFixed(0)} times the documents`);
+  if (first && last && first !== last)
+    yield row(
+      `search, from ${first.documents} to ${last.documents} documents`,
+      [last.ms],
+      `${first.documents} documents`,
+      [first.ms],
+      `${(last.documents / first.documents).toFixed(0)} times the documents`,
+    );
 }
 
 function row(name: string, own: readonly number[], peer: string, theirs: readonly number[], note: string): Row {
   const [least, peerMs] = [Math.min(...own), Math.min(...theirs)];
   const [sparselandMs, middle] = [median(own), median(theirs)];
-  return { name, threads: 1, sparselandMs: least, peer, peerMs, ratio: least / peerMs, median: { sparselandMs, peerMs: middle, ratio: sparselandMs / middle }, note };
+  return {
+    name,
+    threads: 1,
+    sparselandMs: least,
+    peer,
+    peerMs,
+    ratio: least / peerMs,
+    median: { sparselandMs, peerMs: middle, ratio: sparselandMs / middle },
+    note,
+  };
 }
 
-function measure(index: SparseIndex, rows: readonly { indices: Uint32Array; values: Float32Array }[], truth: readonly RawHits[], setting: object) {
+function measure(
+  index: SparseIndex,
+  rows: readonly { indices: Uint32Array; values: Float32Array }[],
+  truth: readonly RawHits[],
+  setting: object,
+) {
   let accuracy = 0;
   let scored = 0;
   rows.forEach((q, i) => {

@@ -66,7 +66,9 @@ describe("sparseland index", () => {
   });
 
   it("trains an encoder with the engine, builds with it and finds related text", async () => {
-    const topics = ["wing lift drag airfoil flap", "heat plate cone transfer layer", "ship hull wave keel rudder"].map((t) => t.split(" "));
+    const topics = ["wing lift drag airfoil flap", "heat plate cone transfer layer", "ship hull wave keel rudder"].map((t) =>
+      t.split(" "),
+    );
     const rng = createRng(4);
     const lines = Array.from({ length: 120 }, (_, i) => {
       const words = topics[i % 3]!;
@@ -74,15 +76,31 @@ describe("sparseland index", () => {
       return JSON.stringify({ id: `d${i}`, title: `${some(3)} n${i}`, text: `${some(12)} n${i}` });
     });
     writeFileSync(join(folder, "pairs.jsonl"), lines.join("\n"));
-    const trained = await run("train-encoder", "pairs.jsonl", "--out", "e.safetensors", "--steps", "60", "--batch", "16", "--rank", "8", "--json");
+    const trained = await run(
+      "train-encoder",
+      "pairs.jsonl",
+      "--out",
+      "e.safetensors",
+      "--steps",
+      "60",
+      "--batch",
+      "16",
+      "--rank",
+      "8",
+      "--json",
+    );
     expect([trained.code, trained.err]).toEqual([exitOk, ""]);
     const { firstLoss, lastLoss } = JSON.parse(trained.out);
     expect(lastLoss).toBeLessThan(firstLoss);
-    expect((await run("build", "pairs.jsonl", "--text", "jsonl", "--encoder", "e.safetensors", "--out", "e.index")).code).toBe(exitOk);
+    expect((await run("build", "pairs.jsonl", "--text", "jsonl", "--encoder", "e.safetensors", "--out", "e.index")).code).toBe(
+      exitOk,
+    );
     expect((await run("query", "e.index", "n7")).err).toContain("--encoder");
     const found = JSON.parse((await run("query", "e.index", "n7", "heat", "--encoder", "e.safetensors", "--json")).out);
     expect(found.hits[0].id).toBe("d7");
-    expect((await run("build", "pairs.jsonl", "--text", "jsonl", "--encoder", "pairs.jsonl", "--out", "f.index")).code).toBe(exitBadInput);
+    expect((await run("build", "pairs.jsonl", "--text", "jsonl", "--encoder", "pairs.jsonl", "--out", "f.index")).code).toBe(
+      exitBadInput,
+    );
   });
 
   it("refuses bad input with one clear line, and keeps the old index", async () => {

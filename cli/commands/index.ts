@@ -1,7 +1,4 @@
-/** `sparseland index build|info|query|eval|tune`: search over learned sparse embeddings. */
-import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { gunzipSync } from "node:zlib";
 import { type Command, Option } from "commander";
 import { columnsText } from "../../papers/harness/index.js";
 import { createRng, InputError } from "../../src/core/index.js";
@@ -13,26 +10,24 @@ import {
   bm25Collection,
   bm25Query,
   buildIndex,
-  encodeDocuments,
   decodeStrings,
+  encodeDocuments,
   matrixFromVectors,
   ndcg,
   parseCranfield,
-  parseDumpavail,
   type Query,
   recall,
   rowOf,
   type SearchOptions,
   type SparseIndex,
-  type TextDocument,
   type TuneTrial,
   tune,
 } from "../../src/retrieval/index.js";
 import { createSearchPool, openIndexFile, readIndexHeader, readVectors, writeIndexFile } from "../../src/retrieval/index.node.js";
-import { learnedQuery, loadEncoder, readTexts, registerTraining, type TextKind, textOf } from "../retrieval/texts.js";
 import { printResult } from "../print.js";
 import { createProgress } from "../progress.js";
 import type { CommonOptions, Register } from "../registry.js";
+import { learnedQuery, loadEncoder, readTexts, registerTraining, type TextKind, textOf } from "../retrieval/texts.js";
 import type { Terminal } from "../terminal.js";
 
 interface BuildFlags extends CommonOptions {
@@ -121,7 +116,12 @@ async function build(input: string, flags: BuildFlags, terminal: Terminal): Prom
         encoder,
         texts.map((d) => `${d.title} ${d.text}`),
       );
-      collection = { matrix, tokens: encoder.tokens, ids: texts.map((d) => d.id), payloads: texts.map((d) => ({ title: d.title })) };
+      collection = {
+        matrix,
+        tokens: encoder.tokens,
+        ids: texts.map((d) => d.id),
+        payloads: texts.map((d) => ({ title: d.title })),
+      };
       meta = { encoder: { kind: "learned" } };
     } else if (flags.text) {
       const texts = readTexts(source, flags.text);
@@ -259,7 +259,8 @@ async function evaluate(
   const index = await openIndexFile(resolve(terminal.folder, file));
   const k = flags.k ?? 10;
   const path = resolve(terminal.folder, queriesFile);
-  const text = flags.qrels !== undefined ? cranfieldQueries(index, path, resolve(terminal.folder, flags.qrels), flags, terminal) : undefined;
+  const text =
+    flags.qrels !== undefined ? cranfieldQueries(index, path, resolve(terminal.folder, flags.qrels), flags, terminal) : undefined;
   const rows = text ? text.map((t) => index.vector(t.query)) : await queryRows(index, path);
   const times: { search: number[]; exact: number[] } = { search: [], exact: [] };
   let accuracy = 0;

@@ -8,7 +8,7 @@ import { createLoader, type Dataset } from "../../src/data/index.js";
 import { createEngine, type Engine } from "../../src/engine/index.js";
 import { createSession, type ModelFile, packModel, readModel, writeModel } from "../../src/runtime/index.js";
 import { against } from "../network/against.js";
-import { printResult } from "../program.js";
+import { printResult } from "../print.js";
 import { createProgress } from "../progress.js";
 import { normalisationNotes, readData } from "../prune/data.js";
 import { type PruneFlags, planOf } from "../prune/options.js";

@@ -3,10 +3,18 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { type Command, Option } from "commander";
-import { createRng, InputError } from "../../src/core/index.js";
 import { writeWhole } from "../../src/core/files.node.js";
+import { createRng, InputError } from "../../src/core/index.js";
 import { createEngine } from "../../src/engine/index.js";
-import { encodeQuery, parseCranfield, parseDumpavail, readEncoder, type SparseEncoder, type TextDocument, writeEncoder } from "../../src/retrieval/index.js";
+import {
+  encodeQuery,
+  parseCranfield,
+  parseDumpavail,
+  readEncoder,
+  type SparseEncoder,
+  type TextDocument,
+  writeEncoder,
+} from "../../src/retrieval/index.js";
 import { printResult } from "../print.js";
 import { createProgress } from "../progress.js";
 import type { CommonOptions } from "../registry.js";
@@ -78,7 +86,13 @@ export function registerTraining(parent: Command, terminal: Terminal): void {
   const command = parent
     .command("train-encoder <input>")
     .description("train a tiny sparse encoder on titles and texts")
-    .addOption(new Option("--text <kind>", "the input: JSONL of {id, title, text}, Cranfield XML, or apt-cache dumpavail").choices(["jsonl", "cranfield", "dumpavail"]))
+    .addOption(
+      new Option("--text <kind>", "the input: JSONL of {id, title, text}, Cranfield XML, or apt-cache dumpavail").choices([
+        "jsonl",
+        "cranfield",
+        "dumpavail",
+      ]),
+    )
     .addOption(new Option("--steps <n>", "training steps (default 120)"))
     .addOption(new Option("--batch <n>", "pairs in a batch (default 64)"))
     .addOption(new Option("--vocabulary <n>", "tokens known, the most frequent (default 4096)"))
@@ -89,12 +103,19 @@ export function registerTraining(parent: Command, terminal: Terminal): void {
 
 async function train(input: string, flags: TrainFlags, terminal: Terminal): Promise<void> {
   if (flags.out === undefined) throw new InputError("index train-encoder: --out <file> says where the encoder goes");
-  const sizes = { steps: whole("steps", flags.steps), batch: whole("batch", flags.batch), vocabulary: whole("vocabulary", flags.vocabulary), rank: whole("rank", flags.rank) };
+  const sizes = {
+    steps: whole("steps", flags.steps),
+    batch: whole("batch", flags.batch),
+    vocabulary: whole("vocabulary", flags.vocabulary),
+    rank: whole("rank", flags.rank),
+  };
   const given = Object.fromEntries(Object.entries(sizes).filter(([, value]) => value !== undefined));
   const texts = readTexts(resolve(terminal.folder, input), flags.text ?? "jsonl");
   // Some collections repeat the title at the head of the text: it must not give the answer away.
   const body = (d: TextDocument) => (d.text.startsWith(d.title) ? d.text.slice(d.title.length) : d.text);
-  const pairs: TextPair[] = texts.filter((d) => d.title !== "" && body(d).length > 20).map((d) => ({ query: d.title, document: body(d) }));
+  const pairs: TextPair[] = texts
+    .filter((d) => d.title !== "" && body(d).length > 20)
+    .map((d) => ({ query: d.title, document: body(d) }));
   const progress = createProgress(terminal);
   const engine = await createEngine({ threads: flags.threads ?? 1 });
   const losses: number[] = [];
@@ -111,11 +132,18 @@ async function train(input: string, flags: TrainFlags, terminal: Terminal): Prom
     engine.close();
   }
   const mean = (list: number[]) => list.reduce((a, b) => a + b, 0) / list.length;
-  const document = { file: flags.out, pairs: pairs.length, steps: losses.length, firstLoss: mean(losses.slice(0, 10)), lastLoss: mean(losses.slice(-10)) };
+  const document = {
+    file: flags.out,
+    pairs: pairs.length,
+    steps: losses.length,
+    firstLoss: mean(losses.slice(0, 10)),
+    lastLoss: mean(losses.slice(-10)),
+  };
   printResult(
     terminal,
     flags,
     document,
-    () => `${flags.out}: trained on ${pairs.length} pairs, loss ${document.firstLoss.toFixed(3)} to ${document.lastLoss.toFixed(3)} in ${document.steps} steps`,
+    () =>
+      `${flags.out}: trained on ${pairs.length} pairs, loss ${document.firstLoss.toFixed(3)} to ${document.lastLoss.toFixed(3)} in ${document.steps} steps`,
   );
 }

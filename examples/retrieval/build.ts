@@ -14,13 +14,14 @@ import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { createRng, InputError } from "../../src/core/index.js";
-import { writeIndexFile } from "../../src/retrieval/index.node.js";
 import { bm25Collection, buildIndex, parseCranfield } from "../../src/retrieval/index.js";
+import { writeIndexFile } from "../../src/retrieval/index.node.js";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, "../..");
 const args = process.argv.slice(2);
-const data = args.find((a) => !a.startsWith("-")) ?? join(process.env["SPARSELAND_DATA"] ?? join(root, "../shared/data"), "cranfield");
+const data =
+  args.find((a) => !a.startsWith("-")) ?? join(process.env["SPARSELAND_DATA"] ?? join(root, "../shared/data"), "cranfield");
 const out = join(root, "dist/examples/retrieval");
 
 function read(name: string): string {
@@ -41,7 +42,15 @@ const pieces = await buildIndex(bm25.documents, { postingsPerList: 200, centroid
 mkdirSync(out, { recursive: true });
 writeIndexFile(join(out, "cranfield.index"), pieces);
 copyFileSync(join(here, "index.html"), join(out, "index.html"));
-await build({ entryPoints: [join(here, "page.ts")], bundle: true, minify: true, format: "iife", platform: "browser", target: "es2022", outfile: join(out, "page.js") });
+await build({
+  entryPoints: [join(here, "page.ts")],
+  bundle: true,
+  minify: true,
+  format: "iife",
+  platform: "browser",
+  target: "es2022",
+  outfile: join(out, "page.js"),
+});
 console.log(`${out}: index.html, page.js, cranfield.index`);
 
 if (args.includes("--serve")) {
@@ -49,7 +58,10 @@ if (args.includes("--serve")) {
   const server = createServer((request, response) => {
     const name = types[request.url ?? ""];
     if (!name) return void response.writeHead(404).end();
-    response.setHeader("content-type", name.endsWith(".js") ? "text/javascript" : name.endsWith(".html") ? "text/html" : "application/octet-stream");
+    response.setHeader(
+      "content-type",
+      name.endsWith(".js") ? "text/javascript" : name.endsWith(".html") ? "text/html" : "application/octet-stream",
+    );
     response.end(readFileSync(join(out, name)));
   });
   server.listen(8080, "127.0.0.1", () => console.log("http://127.0.0.1:8080/"));

@@ -12,7 +12,8 @@ async function main(): Promise<void> {
   const cost = element("cost");
   const list = element("hits");
   const answer = await fetch("cranfield.index");
-  if (!answer.ok) throw new Error(`cranfield.index: ${answer.status} ${answer.statusText}; run npx tsx examples/retrieval/build.ts first`);
+  if (!answer.ok)
+    throw new Error(`cranfield.index: ${answer.status} ${answer.statusText}; run npx tsx examples/retrieval/build.ts first`);
   const index = await openIndex(new Uint8Array(await answer.arrayBuffer()));
   const encoder = index.header.meta["encoder"] as Bm25Encoder;
   const show = () => {

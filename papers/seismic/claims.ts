@@ -25,7 +25,10 @@ export function scoredAt(points: readonly Point[], accuracy: number): number {
   return Number.POSITIVE_INFINITY;
 }
 
-const bySeed = (value: (own: Outcomes) => number) => (outcomes: Outcomes): Measured => interval(seedsOf(outcomes).map((seed) => value(outcomes.filter(({ config }) => config.seed === seed))));
+const bySeed =
+  (value: (own: Outcomes) => number) =>
+  (outcomes: Outcomes): Measured =>
+    interval(seedsOf(outcomes).map((seed) => value(outcomes.filter(({ config }) => config.seed === seed))));
 
 const find = (own: Outcomes, part: Config["part"], arm: string): Outcome<Config, Result> => {
   const found = own.find(({ config }) => config.part === part && config.arm === arm);
@@ -36,14 +39,17 @@ const find = (own: Outcomes, part: Config["part"], arm: string): Outcome<Config,
 /** Of a family of baselines, the smallest index that is no smaller than the paper's: the comparison favours the baseline. */
 export function atLeastAsLarge(own: Outcomes, prefix: string): Outcome<Config, Result> {
   const paper = find(own, "ablation", "paper").result.bytes;
-  const family = own.filter(({ config }) => config.part === "ablation" && config.arm.startsWith(prefix)).sort((a, b) => a.result.bytes - b.result.bytes);
+  const family = own
+    .filter(({ config }) => config.part === "ablation" && config.arm.startsWith(prefix))
+    .sort((a, b) => a.result.bytes - b.result.bytes);
   return family.find(({ result }) => result.bytes >= paper) ?? family[family.length - 1]!;
 }
 
 const needed = (outcome: Outcome<Config, Result>) => scoredAt(outcome.result.points, 0.9);
 
 /** Times as many documents as the paper's index must a baseline of at least its size score, for accuracy@10 of 0.90. */
-const timesScored = (prefix: string) => bySeed((own) => Math.min(100, needed(atLeastAsLarge(own, prefix)) / needed(find(own, "ablation", "paper"))));
+const timesScored = (prefix: string) =>
+  bySeed((own) => Math.min(100, needed(atLeastAsLarge(own, prefix)) / needed(find(own, "ablation", "paper"))));
 
 const speed = (own: Outcomes, arm: "paper" | "ours", accuracy: number) => {
   const { result } = find(own, "speed", arm);
@@ -143,7 +149,9 @@ export const claims: readonly Claim<Config, Result>[] = [
     paper: null,
     unit: "ratio",
     scale: "reduced",
-    measure: bySeed((own) => scoredAt(find(own, "speed", "paper").result.points, 0.9) / scoredAt(find(own, "speed", "ours").result.points, 0.9)),
+    measure: bySeed(
+      (own) => scoredAt(find(own, "speed", "paper").result.points, 0.9) / scoredAt(find(own, "speed", "ours").result.points, 0.9),
+    ),
     passes: ({ low }) => low > 1,
     direction: ({ value }) => value > 1,
   },

@@ -9,8 +9,8 @@ import {
   bm25Query,
   buildIndex,
   buildInverted,
-  openIndexMemory,
   ndcg,
+  openIndexMemory,
   parseCranfield,
   type RawHits,
   rowOf,
@@ -27,10 +27,15 @@ export async function measure(config: Config, context: JobContext): Promise<Resu
   return config.part === "cranfield" ? cranfield(config, context) : synthetic(config, context);
 }
 
-async function synthetic({ part, arm, documents, queries: count, seed, cut }: Config, { now, progress }: JobContext): Promise<Result> {
+async function synthetic(
+  { part, arm, documents, queries: count, seed, cut }: Config,
+  { now, progress }: JobContext,
+): Promise<Result> {
   const { documents: matrix, queries } = syntheticCollection({ documents, queries: count }, createRng(seed));
   progress(0.2, "building");
-  const pieces = await buildIndex(matrix, optionsOf(arm, documents), createRng(seed + 1000), {}, (_, done) => progress(0.2 + 0.5 * done));
+  const pieces = await buildIndex(matrix, optionsOf(arm, documents), createRng(seed + 1000), {}, (_, done) =>
+    progress(0.2 + 0.5 * done),
+  );
   const bytes = pieces.reduce((n, p) => n + p.length, 0);
   const index = await openIndexMemory(indexMemory(pieces));
   const inverted = await buildInverted(matrix);
@@ -72,16 +77,27 @@ async function synthetic({ part, arm, documents, queries: count, seed, cut }: Co
 
 async function cranfield({ arm, seed, cut }: Config, { dataFolder, now }: JobContext): Promise<Result> {
   const folder = join(dataFolder, "cranfield");
-  if (!existsSync(folder)) throw new InputError(`${folder}: no such folder; put the Cranfield XML files there (cran.all.1400.xml.gz, cran.qry.xml.gz, cranqrel.trec.txt.gz)`);
+  if (!existsSync(folder))
+    throw new InputError(
+      `${folder}: no such folder; put the Cranfield XML files there (cran.all.1400.xml.gz, cran.qry.xml.gz, cranqrel.trec.txt.gz)`,
+    );
   const read = (name: string) => gunzipSync(readFileSync(join(folder, name))).toString("utf8");
-  const { documents, queries, judged } = parseCranfield(read("cran.all.1400.xml.gz"), read("cran.qry.xml.gz"), read("cranqrel.trec.txt.gz"));
+  const { documents, queries, judged } = parseCranfield(
+    read("cran.all.1400.xml.gz"),
+    read("cran.qry.xml.gz"),
+    read("cranqrel.trec.txt.gz"),
+  );
   const bm25 = bm25Collection(documents.map((d) => `${d.title} ${d.text}`));
   const options = { ...optionsOf(arm, documents.length), postingsPerList: 200, summaryEnergy: 0.5 };
-  const pieces = await buildIndex(bm25.documents, options, createRng(seed), { ids: documents.map((d) => d.id), tokens: bm25.tokens });
+  const pieces = await buildIndex(bm25.documents, options, createRng(seed), {
+    ids: documents.map((d) => d.id),
+    tokens: bm25.tokens,
+  });
   const bytes = pieces.reduce((n, p) => n + p.length, 0);
   const index = await openIndexMemory(indexMemory(pieces));
   const vectors = queries.map((text) => bm25Query(text, bm25.encoder));
-  const quality = (ids: (q: number) => string[]) => vectors.reduce((sum, _, q) => sum + ndcg(ids(q), judged[q]!) / vectors.length, 0);
+  const quality = (ids: (q: number) => string[]) =>
+    vectors.reduce((sum, _, q) => sum + ndcg(ids(q), judged[q]!) / vectors.length, 0);
   const points = heapFactors.map((heapFactor): Point => {
     let scored = 0;
     const times: number[] = [];
@@ -94,5 +110,12 @@ async function cranfield({ arm, seed, cut }: Config, { dataFolder, now }: JobCon
     });
     return { heapFactor, accuracy, scored, ms: median(times) };
   });
-  return { bytes, points, exhaustiveMs: null, termAtATimeMs: null, maxScoreMs: null, exactNdcg: quality((q) => index.exact(vectors[q]!).map((h) => h.id)) };
+  return {
+    bytes,
+    points,
+    exhaustiveMs: null,
+    termAtATimeMs: null,
+    maxScoreMs: null,
+    exactNdcg: quality((q) => index.exact(vectors[q]!).map((h) => h.id)),
+  };
 }

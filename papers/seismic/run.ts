@@ -34,7 +34,13 @@ function speedTable(outcomes: Outcomes): Table {
       search("ours", 0.9),
       search("ours", 0.95),
       ["exhaustive", (1000 * of("paper", ({ result }) => result.exhaustiveMs!)).toFixed(0), "1", "all", ""],
-      ["exact, term at a time", (1000 * of("paper", ({ result }) => result.termAtATimeMs!)).toFixed(0), "1", "all that share a coordinate", ""],
+      [
+        "exact, term at a time",
+        (1000 * of("paper", ({ result }) => result.termAtATimeMs!)).toFixed(0),
+        "1",
+        "all that share a coordinate",
+        "",
+      ],
       ["exact, MaxScore", (1000 * of("paper", ({ result }) => result.maxScoreMs!)).toFixed(0), "1", "", ""],
     ],
   };
@@ -52,7 +58,11 @@ function ablationTable(outcomes: Outcomes): Table {
       scoredAt(result.points, 0.9).toFixed(0),
     ]);
   });
-  return { title: "Ablations at equal bytes: documents scored for accuracy@10 of 0.90", columns: ["seed", "index", "MB", "documents scored"], rows };
+  return {
+    title: "Ablations at equal bytes: documents scored for accuracy@10 of 0.90",
+    columns: ["seed", "index", "MB", "documents scored"],
+    rows,
+  };
 }
 
 /** The paper, as the harness runs it. */
@@ -71,7 +81,11 @@ export const paper = definePaper<Config, Result>({
     const { documents, queries } = sizes[scale];
     yield seeds.flatMap((seed) => {
       const shared = { documents, queries, seed, cut: 8 };
-      const arms = ["paper", ...fixedFractions.map((f) => `fixed-blocks-${f}` as const), ...fixedCounts.map((n) => `fixed-count-${n}` as const)] as const;
+      const arms = [
+        "paper",
+        ...fixedFractions.map((f) => `fixed-blocks-${f}` as const),
+        ...fixedCounts.map((n) => `fixed-count-${n}` as const),
+      ] as const;
       return [
         job({ ...shared, part: "speed", arm: "paper" }),
         job({ ...shared, part: "speed", arm: "ours" }),
@@ -89,9 +103,17 @@ export const paper = definePaper<Config, Result>({
         x: mean(runs.map(({ result }) => result.points[i]!.scored)),
         y: mean(runs.map(({ result }) => result.points[i]!.accuracy)),
       }));
-      return { name: arm === "paper" ? "grouping of the paper" : "cosine, large groups split", points: points.map(({ x, y }) => ({ x, y })).sort((a, b) => a.x - b.x) };
+      return {
+        name: arm === "paper" ? "grouping of the paper" : "cosine, large groups split",
+        points: points.map(({ x, y }) => ({ x, y })).sort((a, b) => a.x - b.x),
+      };
     });
-    return { title: "Accuracy against documents scored", x: { label: "documents scored per query", scale: "log" }, y: { label: "accuracy@10" }, series };
+    return {
+      title: "Accuracy against documents scored",
+      x: { label: "documents scored per query", scale: "log" },
+      y: { label: "accuracy@10" },
+      series,
+    };
   },
   tables: (outcomes) => [speedTable(outcomes), ablationTable(outcomes)],
 });

@@ -19,16 +19,9 @@ import {
   sameLayout,
 } from "./layout.js";
 import { convert, zeroBorders } from "./lower/convert.js";
+import { type Placed, STRIP, whole } from "./placed.js";
 import { type Buffer, type Domain, ONE, type Step } from "./step.js";
 import type { Topology } from "./topology.js";
-
-/** Where a value lies. `clean`: everything outside the pixels of its planes is zero. */
-export interface Placed {
-  readonly buffer: Buffer;
-  readonly offset: number;
-  readonly layout: Layout;
-  clean: boolean;
-}
 
 /** What may still join a pending step. */
 export interface Epilogue {
@@ -74,8 +67,6 @@ export interface Decision {
 
 /** Elementwise work on more than this is cut into pieces that stay in the first cache while a chain of operations passes over them. */
 const FLAT_BYTES = 1 << 15;
-/** Samples per strip of a columns layout. */
-export const STRIP = 32;
 /** Pieces whose sums are kept apart, so that bits do not depend on the number of threads. */
 export const MOST_PARTS = 8;
 
@@ -376,12 +367,5 @@ export class Lowering {
   }
 }
 
-/** The address of a placed value, once buffers have theirs. */
-export const at = (placed: Placed): number => placed.buffer.address + placed.offset;
-
-/** Shorthand for step accesses. */
-export const local = (placed: Placed) => ({ buffer: placed.buffer, local: true });
-/** The whole of a value is used by every unit. */
-export const whole = (placed: Placed) => ({ buffer: placed.buffer, local: false });
-/** The domain of work that cannot be cut. */
-export { ONE };
+export { at, local, type Placed, STRIP, whole } from "./placed.js";
+export { ONE } from "./step.js";

@@ -2,7 +2,7 @@
 import { InputError, ShapeError } from "../core/index.js";
 import type { IndexParts } from "./build.js";
 import { layOut } from "./format.js";
-import { reserve, type FileMemory } from "./store.js";
+import { type FileMemory, reserve } from "./store.js";
 import { encodeStrings } from "./strings.js";
 
 /** What is stored beside the vectors. */
@@ -53,7 +53,10 @@ export function assemble(parts: IndexParts, labels: IndexLabels = {}): Uint8Arra
       ...lists,
       ...(parts.neighbours ? { neighbours: parts.neighbours } : {}),
       ...table("ids", labels.ids),
-      ...table("payloads", labels.payloads?.map((p) => JSON.stringify(p ?? null))),
+      ...table(
+        "payloads",
+        labels.payloads?.map((p) => JSON.stringify(p ?? null)),
+      ),
       ...table("tokens", labels.tokens),
     },
   );

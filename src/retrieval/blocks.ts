@@ -197,7 +197,15 @@ function createCentroidIndex(m: SparseMatrix) {
   };
 }
 
-function addScores(heads: Heads, d: number, slots: Uint32Array, starts: Uint32Array, members: Uint32Array, weights: Float32Array, score: Float32Array): void {
+function addScores(
+  heads: Heads,
+  d: number,
+  slots: Uint32Array,
+  starts: Uint32Array,
+  members: Uint32Array,
+  weights: Float32Array,
+  score: Float32Array,
+): void {
   const from = d * heads.width;
   const to = from + heads.counts[d]!;
   for (let i = from; i < to; i++) {

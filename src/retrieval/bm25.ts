@@ -80,7 +80,10 @@ export function bm25Collection(texts: readonly string[], options: Bm25Options = 
     const entries = [...count].filter(([t]) => kept[t]! >= 0).sort(([s], [t]) => kept[s]! - kept[t]!);
     return {
       indices: Uint32Array.from(entries, ([t]) => kept[t]!),
-      values: Float32Array.from(entries, ([t, tf]) => (Math.log(1 + (n - documentsOf[t]! + 0.5) / (documentsOf[t]! + 0.5)) * tf * (k1 + 1)) / (tf + norm)),
+      values: Float32Array.from(
+        entries,
+        ([t, tf]) => (Math.log(1 + (n - documentsOf[t]! + 0.5) / (documentsOf[t]! + 0.5)) * tf * (k1 + 1)) / (tf + norm),
+      ),
     };
   });
   return { documents: stackRows(rows, tokens.length), tokens, encoder: { kind: "bm25", stem, stopWords } };

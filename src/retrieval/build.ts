@@ -101,14 +101,28 @@ export function buildParts(documents: SparseMatrix, options: BuildOptions, rng: 
   checkMatrix("index build", documents);
   const { forward, stored } = encodeForward(documents, config.values);
   onProgress?.("prune", 0);
-  const kept = pruneLists(transpose(stored), { strategy: config.pruning, postingsPerList: config.postingsPerList, maxFraction: config.maxFraction });
+  const kept = pruneLists(transpose(stored), {
+    strategy: config.pruning,
+    postingsPerList: config.postingsPerList,
+    maxFraction: config.maxFraction,
+  });
   onProgress?.("prune", 1);
   const { centroidFraction, minClusterSize, maxBlocks } = config;
   const blocker =
     config.blocking === "fixed"
       ? fixedBlocker({ centroidFraction, maxBlocks })
-      : geometricBlocker(stored, headsOf(stored, config.documentCut), { centroidFraction, minClusterSize, maxClusterSize: config.maxClusterSize || Number.POSITIVE_INFINITY, maxBlocks, similarity: config.similarity });
-  const summary = { energy: config.summaryEnergy, upward: config.summaryRounding === "up", ...(config.summaryCount === null ? {} : { fixedCount: config.summaryCount }) };
+      : geometricBlocker(stored, headsOf(stored, config.documentCut), {
+          centroidFraction,
+          minClusterSize,
+          maxClusterSize: config.maxClusterSize || Number.POSITIVE_INFINITY,
+          maxBlocks,
+          similarity: config.similarity,
+        });
+  const summary = {
+    energy: config.summaryEnergy,
+    upward: config.summaryRounding === "up",
+    ...(config.summaryCount === null ? {} : { fixedCount: config.summaryCount }),
+  };
   const step = Math.max(1, documents.cols >>> 7);
   const lists = buildLists(stored, kept, blocker, summary, rng.split("blocks"), (done) => {
     if (done % step === 0 || done === documents.cols) onProgress?.("group", done / documents.cols);

@@ -19,10 +19,16 @@ export interface TextCollection {
 
 const field = (record: string, name: string): string => {
   const found = new RegExp(`<${name}>([\\s\\S]*?)</${name}>`).exec(record);
-  return found ? unescape(found[1]!).replace(/\s+/g, " ").trim() : "";
+  return found ? decodeEntities(found[1]!).replace(/\s+/g, " ").trim() : "";
 };
 
-const unescape = (text: string) => text.replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&quot;/g, '"').replace(/&apos;/g, "'").replace(/&amp;/g, "&");
+const decodeEntities = (text: string) =>
+  text
+    .replace(/&lt;/g, "<")
+    .replace(/&gt;/g, ">")
+    .replace(/&quot;/g, '"')
+    .replace(/&apos;/g, "'")
+    .replace(/&amp;/g, "&");
 
 /**
  * Parses the collection of 1400 abstracts and 225 queries.
@@ -37,7 +43,11 @@ const unescape = (text: string) => text.replace(/&lt;/g, "<").replace(/&gt;/g, "
  * Cleverdon 1967.
  */
 export function parseCranfield(documents: string, queries: string, judged: string): TextCollection {
-  const docs = [...documents.matchAll(/<doc>([\s\S]*?)<\/doc>/g)].map(([, record]) => ({ id: field(record!, "docno"), title: field(record!, "title"), text: field(record!, "text") }));
+  const docs = [...documents.matchAll(/<doc>([\s\S]*?)<\/doc>/g)].map(([, record]) => ({
+    id: field(record!, "docno"),
+    title: field(record!, "title"),
+    text: field(record!, "text"),
+  }));
   if (docs.length === 0) throw new FormatError("Cranfield documents", "no <doc> records; expected the XML of cran.all.1400");
   const texts = [...queries.matchAll(/<top>([\s\S]*?)<\/top>/g)].map(([, record]) => field(record!, "title"));
   if (texts.length === 0) throw new FormatError("Cranfield queries", "no <top> records; expected the XML of cran.qry");
@@ -46,7 +56,11 @@ export function parseCranfield(documents: string, queries: string, judged: strin
     if (line.trim() === "") return;
     const [query, , document, code] = line.trim().split(/\s+/);
     const q = Number(query) - 1;
-    if (code === undefined || !Number.isInteger(Number(code)) || !grades[q]) throw new FormatError("Cranfield judgements", `line ${i + 1}: expected "query 0 document code" with a query in 1..${texts.length}, got ${JSON.stringify(line)}`);
+    if (code === undefined || !Number.isInteger(Number(code)) || !grades[q])
+      throw new FormatError(
+        "Cranfield judgements",
+        `line ${i + 1}: expected "query 0 document code" with a query in 1..${texts.length}, got ${JSON.stringify(line)}`,
+      );
     if (Number(code) > 0) grades[q].set(document!, 1);
   });
   return { documents: docs, queries: texts, judged: grades };
@@ -69,6 +83,7 @@ export function parseDumpavail(text: string): TextDocument[] {
     const tags = /^Tag: (.*(?:\n[ \t].*)*)/m.exec(stanza)?.[1] ?? "";
     out.push({ id, title: title.trim(), text: [id, title, ...rest, tags].join(" ").replace(/\s+/g, " ").trim() });
   }
-  if (out.length === 0) throw new FormatError("dumpavail", "no package with a description; expected the output of apt-cache dumpavail");
+  if (out.length === 0)
+    throw new FormatError("dumpavail", "no package with a description; expected the output of apt-cache dumpavail");
   return out;
 }

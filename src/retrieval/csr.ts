@@ -41,18 +41,23 @@ export function rowOf(matrix: SparseMatrix, r: number): { indices: Uint32Array; 
  */
 export function checkVector(place: string, vector: SparseVector, cols: number): { indices: Uint32Array; values: Float32Array } {
   const n = vector.indices.length;
-  if (vector.values.length !== n) throw new ShapeError(place, { indices: [n], values: [vector.values.length] }, "one weight per coordinate");
+  if (vector.values.length !== n)
+    throw new ShapeError(place, { indices: [n], values: [vector.values.length] }, "one weight per coordinate");
   const order: number[] = [];
   let last = -1;
   let tidy = true;
   for (let i = 0; i < n; i++) {
     const c = vector.indices[i]!;
     if (!Number.isInteger(c) || c < 0 || c >= cols) {
-      throw new InputError(`${place}: coordinate ${c} at position ${i} is outside 0..${cols - 1}; enlarge the vocabulary or drop the entry`);
+      throw new InputError(
+        `${place}: coordinate ${c} at position ${i} is outside 0..${cols - 1}; enlarge the vocabulary or drop the entry`,
+      );
     }
     const w = Math.fround(vector.values[i]!);
     if (!Number.isFinite(w) || w < 0) {
-      throw new InputError(`${place}: weight ${vector.values[i]} of coordinate ${c} is not a finite number of at least 0; bounds need non-negative weights`);
+      throw new InputError(
+        `${place}: weight ${vector.values[i]} of coordinate ${c} is not a finite number of at least 0; bounds need non-negative weights`,
+      );
     }
     if (w > 0) order.push(i);
     tidy &&= c > last && w > 0;
@@ -101,9 +106,14 @@ export function matrixFromVectors(vectors: readonly SparseVector[], cols: number
 export function checkMatrix(place: string, m: SparseMatrix): void {
   const nnz = m.indices.length;
   if (m.offsets.length !== m.rows + 1 || m.values.length !== nnz) {
-    throw new ShapeError(place, { offsets: [m.offsets.length], indices: [nnz], values: [m.values.length] }, `${m.rows + 1} offsets and equally many indices and values`);
+    throw new ShapeError(
+      place,
+      { offsets: [m.offsets.length], indices: [nnz], values: [m.values.length] },
+      `${m.rows + 1} offsets and equally many indices and values`,
+    );
   }
-  if (m.offsets[0] !== 0 || m.offsets[m.rows] !== nnz) throw new InputError(`${place}: offsets must run from 0 to ${nnz}, got ${m.offsets[0]} to ${m.offsets[m.rows]}`);
+  if (m.offsets[0] !== 0 || m.offsets[m.rows] !== nnz)
+    throw new InputError(`${place}: offsets must run from 0 to ${nnz}, got ${m.offsets[0]} to ${m.offsets[m.rows]}`);
   const { offsets, indices, values, cols } = m;
   for (let r = 0; r < m.rows; r++) {
     const from = offsets[r]!;
@@ -117,7 +127,8 @@ export function checkMatrix(place: string, m: SparseMatrix): void {
         const why = c === last ? "comes twice" : c < last ? "is out of order" : `is outside 0..${cols - 1}`;
         throw new InputError(`${place}: row ${r}: coordinate ${c} ${why}`);
       }
-      if (!(w > 0 && w < Number.POSITIVE_INFINITY)) throw new InputError(`${place}: row ${r}: weight ${w} of coordinate ${c} is not finite and positive`);
+      if (!(w > 0 && w < Number.POSITIVE_INFINITY))
+        throw new InputError(`${place}: row ${r}: weight ${w} of coordinate ${c} is not finite and positive`);
       last = c;
     }
   }
@@ -145,7 +156,10 @@ export function transpose(m: SparseMatrix): SparseMatrix {
 
 /** Rows `rows` of the matrix, in that order. */
 export function takeRows(m: SparseMatrix, rows: ArrayLike<number>): SparseMatrix {
-  return stackRows(Array.from(rows, (r) => rowOf(m, r)), m.cols);
+  return stackRows(
+    Array.from(rows, (r) => rowOf(m, r)),
+    m.cols,
+  );
 }
 
 /** A matrix over vectors that are already sorted and checked. */

@@ -10,7 +10,7 @@
  */
 import { FormatError, InputError, ShapeError, type Tensor, type Tree } from "../core/index.js";
 import { readSafetensors, writeSafetensors } from "../formats/index.js";
-import { bm25Collection, type Bm25Encoder, bm25Query } from "./bm25.js";
+import { type Bm25Encoder, bm25Collection, bm25Query } from "./bm25.js";
 import { type SparseMatrix, stackRows } from "./csr.js";
 
 /** The encoder's params: queryScale [V], documentScale [V], down [V, r], up [r, V], bias [V]. */
@@ -50,9 +50,15 @@ export function checkEncoder({ tokens, params }: SparseEncoder): void {
 }
 
 /** Encodes one bag of words. @throws InputError for an option outside its range */
-export function encodeWeights(encoder: SparseEncoder, side: "query" | "document", x: ReadonlyMap<number, number>, options: EncodeOptions = {}): { indices: Uint32Array; values: Float32Array } {
+export function encodeWeights(
+  encoder: SparseEncoder,
+  side: "query" | "document",
+  x: ReadonlyMap<number, number>,
+  options: EncodeOptions = {},
+): { indices: Uint32Array; values: Float32Array } {
   const { most = 256, least = 0.01 } = options;
-  if (!(Number.isInteger(most) && most >= 1) || !(least >= 0)) throw new InputError(`sparse encoder: most must be an integer of at least 1 and least at least 0, got ${most} and ${least}`);
+  if (!(Number.isInteger(most) && most >= 1) || !(least >= 0))
+    throw new InputError(`sparse encoder: most must be an integer of at least 1 and least at least 0, got ${most} and ${least}`);
   const { params, tokens } = encoder;
   const size = tokens.length;
   const [down, up] = [params["down"]!, params["up"]!];
@@ -79,7 +85,11 @@ export function encodeWeights(encoder: SparseEncoder, side: "query" | "document"
 }
 
 /** The query vector of a text; tokens that the encoder does not know are left out. */
-export function encodeQuery(encoder: SparseEncoder, text: string, options: EncodeOptions = { most: 64 }): { indices: Uint32Array; values: Float32Array } {
+export function encodeQuery(
+  encoder: SparseEncoder,
+  text: string,
+  options: EncodeOptions = { most: 64 },
+): { indices: Uint32Array; values: Float32Array } {
   return encodeWeights(encoder, "query", queryWeights(encoder, text), options);
 }
 
@@ -111,7 +121,10 @@ export function encodeDocuments(encoder: SparseEncoder, texts: readonly string[]
 }
 
 /** BM25 weights of each text over the encoder's vocabulary. */
-export function documentWeights({ tokens, text }: Pick<SparseEncoder, "tokens" | "text">, texts: readonly string[]): Map<number, number>[] {
+export function documentWeights(
+  { tokens, text }: Pick<SparseEncoder, "tokens" | "text">,
+  texts: readonly string[],
+): Map<number, number>[] {
   const bm25 = bm25Collection(texts, text);
   const numbers = numbersOf(tokens);
   const place = bm25.tokens.map((token) => numbers.get(token));
@@ -128,14 +141,23 @@ export function documentWeights({ tokens, text }: Pick<SparseEncoder, "tokens" |
 /** The encoder as a safetensors file: params as tensors, vocabulary in the metadata. */
 export function writeEncoder(encoder: SparseEncoder): Uint8Array {
   checkEncoder(encoder);
-  const tensors = Object.fromEntries(Object.entries(encoder.params).map(([name, { shape, data }]) => [name, { dtype: "f32" as const, shape, data }]));
-  return writeSafetensors({ tensors, metadata: { kind: "sparse-encoder", text: JSON.stringify(encoder.text), tokens: JSON.stringify(encoder.tokens) } });
+  const tensors = Object.fromEntries(
+    Object.entries(encoder.params).map(([name, { shape, data }]) => [name, { dtype: "f32" as const, shape, data }]),
+  );
+  return writeSafetensors({
+    tensors,
+    metadata: { kind: "sparse-encoder", text: JSON.stringify(encoder.text), tokens: JSON.stringify(encoder.tokens) },
+  });
 }
 
 /** Reads what `writeEncoder` wrote. @throws FormatError when it is another kind of file; ShapeError when its parts do not fit */
 export function readEncoder(bytes: Uint8Array): SparseEncoder {
   const { tensors, metadata } = readSafetensors(bytes);
-  if (metadata?.["kind"] !== "sparse-encoder") throw new FormatError("sparse encoder", "the file's metadata does not say kind: sparse-encoder; train one with `sparseland index train-encoder`");
+  if (metadata?.["kind"] !== "sparse-encoder")
+    throw new FormatError(
+      "sparse encoder",
+      "the file's metadata does not say kind: sparse-encoder; train one with `sparseland index train-encoder`",
+    );
   let tokens: unknown;
   let text: unknown;
   try {
@@ -144,7 +166,8 @@ export function readEncoder(bytes: Uint8Array): SparseEncoder {
   } catch {
     throw new FormatError("sparse encoder", "the vocabulary in the metadata is not JSON");
   }
-  if (!Array.isArray(tokens) || !tokens.every((t) => typeof t === "string")) throw new FormatError("sparse encoder", "the vocabulary in the metadata is no list of strings");
+  if (!Array.isArray(tokens) || !tokens.every((t) => typeof t === "string"))
+    throw new FormatError("sparse encoder", "the vocabulary in the metadata is no list of strings");
   if ((text as Bm25Encoder)?.kind !== "bm25") throw new FormatError("sparse encoder", "the metadata does not say how text is cut");
   const params = Object.fromEntries(
     Object.entries(tensors).map(([name, t]) => {

@@ -1,12 +1,24 @@
 /** Index files and collections on disk. */
-import { closeSync, createReadStream, fsyncSync, openSync, readSync, fstatSync, renameSync, rmSync, writeSync, mkdirSync, readFileSync } from "node:fs";
+import {
+  closeSync,
+  createReadStream,
+  fstatSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { createGunzip } from "node:zlib";
 import { FormatError, InputError } from "../core/index.js";
-import { headerBytes, readHeader, type IndexHeader } from "./format.js";
+import { headerBytes, type IndexHeader, readHeader } from "./format.js";
 import { openIndexMemory, type SparseIndex } from "./index-handle.js";
-import { jsonlReader, type JsonlOptions, type VectorCollection, vectorsFromNpz, vectorsFromSvmlight } from "./readers.js";
+import { type JsonlOptions, jsonlReader, type VectorCollection, vectorsFromNpz, vectorsFromSvmlight } from "./readers.js";
 import { reserve } from "./store.js";
 
 const CHUNK = 1 << 26;
@@ -96,7 +108,11 @@ export async function readVectors(path: string, options: ReadOptions = {}): Prom
   if (/\.(svm|svmlight|libsvm|txt)$/.test(name)) {
     const { gunzipSync } = await import("node:zlib");
     const bytes = readFileSync(path);
-    return vectorsFromSvmlight(path.toLowerCase().endsWith(".gz") ? gunzipSync(bytes) : bytes, options.firstIndex ?? 1, options.dim);
+    return vectorsFromSvmlight(
+      path.toLowerCase().endsWith(".gz") ? gunzipSync(bytes) : bytes,
+      options.firstIndex ?? 1,
+      options.dim,
+    );
   }
   if (name.endsWith(".npz")) return vectorsFromNpz(readFileSync(path));
   throw new InputError(`${path}: expected vectors in .jsonl, .svmlight or .npz (the first two also .gz)`);

@@ -6,20 +6,26 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import { createRng, FormatError } from "../core/index.js";
+import { rowOf } from "./csr.js";
 import { openIndexFile, readIndexHeader, writeIndexFile } from "./files.node.js";
 import { FORMAT_VERSION, readHeader } from "./format.js";
 import { xxHash32 } from "./hash.js";
 import { buildIndex, openIndex } from "./index-handle.js";
-import { openStore } from "./store.js";
 import { createSearcher } from "./searcher.js";
-import { rowOf } from "./csr.js";
+import { openStore } from "./store.js";
 import { joined, small, unstructured } from "./testing/collections.js";
 
 const folder = mkdtempSync(join(tmpdir(), "sparseland-index-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const tiny = async () =>
-  joined(await buildIndex(unstructured(20, 12, 6, 1), { postingsPerList: 8, neighbours: 2 }, createRng(1), { ids: Array.from({ length: 20 }, (_, i) => `doc-${i}`), payloads: Array.from({ length: 20 }, (_, i) => ({ i })), tokens: "a b c d e f g h i j k ü".split(" ") }));
+  joined(
+    await buildIndex(unstructured(20, 12, 6, 1), { postingsPerList: 8, neighbours: 2 }, createRng(1), {
+      ids: Array.from({ length: 20 }, (_, i) => `doc-${i}`),
+      payloads: Array.from({ length: 20 }, (_, i) => ({ i })),
+      tokens: "a b c d e f g h i j k ü".split(" "),
+    }),
+  );
 
 /** Checks a file as `openIndex` does, without the memory that each opening reserves. */
 const memory = new WebAssembly.Memory({ initial: 8 });
@@ -34,7 +40,9 @@ function resealed(bytes: Uint8Array): Uint8Array {
   const out = bytes.slice();
   const view = new DataView(out.buffer);
   const length = view.getUint32(12, true);
-  const table = JSON.parse(new TextDecoder().decode(out.slice(32, 32 + length))) as { sections: Record<string, { at: number; bytes: number; hash: number }> };
+  const table = JSON.parse(new TextDecoder().decode(out.slice(32, 32 + length))) as {
+    sections: Record<string, { at: number; bytes: number; hash: number }>;
+  };
   for (const s of Object.values(table.sections)) s.hash = xxHash32(out.subarray(s.at, s.at + s.bytes));
   const text = new TextEncoder().encode(JSON.stringify(table));
   out.fill(32, 32, 32 + Math.max(length, text.length));
@@ -135,10 +143,14 @@ describe("index file", () => {
 
   it("refuses tables that lie about sections without allocating what they claim", async () => {
     const bytes = await tiny();
-    const edit = (change: (table: { docs: number; dim: number; sections: Record<string, { at: number; bytes: number }> }) => void) => {
+    const edit = (
+      change: (table: { docs: number; dim: number; sections: Record<string, { at: number; bytes: number }> }) => void,
+    ) => {
       const copy = bytes.slice();
       const view = new DataView(copy.buffer);
-      const table = JSON.parse(new TextDecoder().decode(copy.slice(32, 32 + view.getUint32(12, true)))) as Parameters<typeof change>[0];
+      const table = JSON.parse(new TextDecoder().decode(copy.slice(32, 32 + view.getUint32(12, true)))) as Parameters<
+        typeof change
+      >[0];
       change(table);
       const text = new TextEncoder().encode(JSON.stringify(table));
       copy.set(text, 32);
@@ -179,7 +191,9 @@ describe("index file", () => {
     const script = `import { writeIndexFile } from ${JSON.stringify(module)};
       function* pieces() { const piece = new Uint8Array(1 << 20); let n = 0; for (;;) { if (n++ === 3) process.stdout.write("writing"); yield piece; } }
       writeIndexFile(${JSON.stringify(path)}, pieces());`;
-    const child = spawn(process.execPath, ["--import", "tsx", "--input-type=module", "-e", script], { stdio: ["ignore", "pipe", "inherit"] });
+    const child = spawn(process.execPath, ["--import", "tsx", "--input-type=module", "-e", script], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
     await new Promise<void>((resolve, reject) => {
       child.stdout.once("data", () => {
         child.kill("SIGKILL");

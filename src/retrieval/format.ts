@@ -90,17 +90,25 @@ export function layOut(head: Omit<IndexHeader, "sections">, arrays: Readonly<Rec
 
 /** Bytes of the start of a file that `readHeader` needs, from its first 32. @throws FormatError */
 export function headerBytes(start: Uint8Array, fileBytes: number): number {
-  if (fileBytes < FIXED || start.length < FIXED) fail(`${fileBytes} bytes are too few for a header of ${FIXED}; the file is truncated or not an index`);
-  for (let i = 0; i < MAGIC.length; i++) if (start[i] !== MAGIC.charCodeAt(i)) fail("it does not start with SPLINDEX, so it is not an index of this library; build one with `sparseland index build`");
+  if (fileBytes < FIXED || start.length < FIXED)
+    fail(`${fileBytes} bytes are too few for a header of ${FIXED}; the file is truncated or not an index`);
+  for (let i = 0; i < MAGIC.length; i++)
+    if (start[i] !== MAGIC.charCodeAt(i))
+      fail("it does not start with SPLINDEX, so it is not an index of this library; build one with `sparseland index build`");
   const view = new DataView(start.buffer, start.byteOffset, start.byteLength);
   const version = view.getUint32(8, true);
-  if (version > FORMAT_VERSION) fail(`version ${version} is newer than ${FORMAT_VERSION}, the newest this release reads; upgrade the package or build the index again`);
+  if (version > FORMAT_VERSION)
+    fail(
+      `version ${version} is newer than ${FORMAT_VERSION}, the newest this release reads; upgrade the package or build the index again`,
+    );
   if (version < 1) fail(`version ${version} does not exist; the header is damaged`);
   const said = view.getUint32(24, true) + view.getUint32(28, true) * 2 ** 32;
-  if (said !== fileBytes) fail(`the header says ${said} bytes, the file has ${fileBytes}; it is truncated or altered, build it again`);
+  if (said !== fileBytes)
+    fail(`the header says ${said} bytes, the file has ${fileBytes}; it is truncated or altered, build it again`);
   if (view.getUint32(20, true) !== 0) fail("byte 20: reserved bytes are not zero; the header is damaged");
   const table = view.getUint32(12, true);
-  if (table > MAX_TABLE || FIXED + table > fileBytes) fail(`byte 12: a table of ${table} bytes does not fit; the header is damaged`);
+  if (table > MAX_TABLE || FIXED + table > fileBytes)
+    fail(`byte 12: a table of ${table} bytes does not fit; the header is damaged`);
   return FIXED + table;
 }
 
@@ -124,16 +132,26 @@ export function readHeader(start: Uint8Array, fileBytes: number): IndexHeader {
     fail("the table is not JSON");
   }
   const h = header!;
-  if (typeof h !== "object" || h === null || typeof h.sections !== "object" || h.sections === null || typeof h.config !== "object" || h.config === null) fail("the table lacks sections or config");
+  if (
+    typeof h !== "object" ||
+    h === null ||
+    typeof h.sections !== "object" ||
+    h.sections === null ||
+    typeof h.config !== "object" ||
+    h.config === null
+  )
+    fail("the table lacks sections or config");
   const count = (name: string, value: unknown, max: number) => {
-    if (!Number.isSafeInteger(value) || (value as number) < 0 || (value as number) > max) fail(`the table's ${name} is ${String(value)}, expected an integer in [0, ${max}]`);
+    if (!Number.isSafeInteger(value) || (value as number) < 0 || (value as number) > max)
+      fail(`the table's ${name} is ${String(value)}, expected an integer in [0, ${max}]`);
   };
   count("docs", h.docs, 0xfffffffe);
   count("dim", h.dim, 0xfffffffe);
   count("entries", h.entries, 0xffffffff);
   count("neighbours", h.neighbours, 1000);
   if (!["f16", "u8", "f32"].includes(h.values)) fail(`unknown value kind ${String(h.values)}`);
-  if (typeof h.wideCoords !== "boolean" || typeof h.wideBlocks !== "boolean" || typeof h.wideStarts !== "boolean") fail("the table lacks widths");
+  if (typeof h.wideCoords !== "boolean" || typeof h.wideBlocks !== "boolean" || typeof h.wideStarts !== "boolean")
+    fail("the table lacks widths");
   if (h.wideCoords !== h.dim > 65536) fail(`coordinate width does not match ${h.dim} coordinates`);
   for (const [name, s] of Object.entries(h.sections)) {
     if (typeof s !== "object" || s === null) fail(`section ${name} is not described`);

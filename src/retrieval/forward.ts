@@ -46,7 +46,9 @@ export function encodeForward(m: SparseMatrix, kind: ValueKind): { forward: Forw
   const quadBytes = 4 * (coordBytes + valueBytes(kind));
   const total = recordStart({ kind, wide, quads }, m.rows);
   if (total > 0xf0000000) {
-    throw new InputError(`index build: ${m.rows} documents need ${(total / 2 ** 30).toFixed(1)} GiB of forward index, more than one index may hold (3.75 GiB): split the collection`);
+    throw new InputError(
+      `index build: ${m.rows} documents need ${(total / 2 ** 30).toFixed(1)} GiB of forward index, more than one index may hold (3.75 GiB): split the collection`,
+    );
   }
   const bytes = new Uint8Array(total);
   const view = new DataView(bytes.buffer);
@@ -63,7 +65,8 @@ export function encodeForward(m: SparseMatrix, kind: ValueKind): { forward: Forw
       let max = 0;
       for (let i = from; i < to; i++) max = Math.max(max, m.values[i]!);
       scale = Math.fround(max / 255);
-      if (to > from && !(scale > 1e-37)) throw new InputError(`document ${d}: weights of at most ${max} are too small for 8-bit codes; use f32`);
+      if (to > from && !(scale > 1e-37))
+        throw new InputError(`document ${d}: weights of at most ${max} are too small for 8-bit codes; use f32`);
       view.setFloat32(at, scale, true);
       at += 4;
     }
@@ -76,7 +79,10 @@ export function encodeForward(m: SparseMatrix, kind: ValueKind): { forward: Forw
         const place = at + 4 * coordBytes;
         if (kind === "f16") {
           const h = toHalf(w);
-          if (h === 0 || h >= 0x7c00) throw new InputError(`document ${d}: weight ${w} of coordinate ${c} does not fit a half float (6e-8 to 65504); scale the weights or store values as f32`);
+          if (h === 0 || h >= 0x7c00)
+            throw new InputError(
+              `document ${d}: weight ${w} of coordinate ${c} does not fit a half float (6e-8 to 65504); scale the weights or store values as f32`,
+            );
           half[(place >>> 1) + lane] = h;
           values[i] = fromHalf(h);
         } else if (kind === "u8") {

@@ -9,8 +9,8 @@ import { matrixFromVectors, rowOf, stackRows } from "./csr.js";
 import { openIndexFile, readVectors, writeIndexFile } from "./files.node.js";
 import { buildIndex, openIndex } from "./index-handle.js";
 import { readJsonl, vectorsFromNpz, vectorsFromSvmlight } from "./readers.js";
-import { bruteForce, joined, small, unstructured } from "./testing/collections.js";
 import { reserve } from "./store.js";
+import { bruteForce, joined, small, unstructured } from "./testing/collections.js";
 import { createSearchPool } from "./threads.node.js";
 import { bestTrial, tune } from "./tune.js";
 
@@ -20,7 +20,10 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 describe("adding documents", () => {
   it("finds them exactly at once, and gives the same answers after a merge", async () => {
     const { documents, queries } = small(500);
-    const first = stackRows(Array.from({ length: 300 }, (_, d) => rowOf(documents, d)), documents.cols);
+    const first = stackRows(
+      Array.from({ length: 300 }, (_, d) => rowOf(documents, d)),
+      documents.cols,
+    );
     const options = { postingsPerList: 1e6, values: "f32" } as const;
     const index = await openIndex(joined(await buildIndex(first, options, createRng(1))));
     index.add(Array.from({ length: 200 }, (_, i) => ({ id: `new-${i}`, vector: rowOf(documents, 300 + i), payload: i })));
@@ -30,21 +33,32 @@ describe("adding documents", () => {
     for (let q = 0; q < queries.rows; q++) {
       const query = rowOf(queries, q);
       const scores = bruteForce(documents, query);
-      const expected = Array.from(scores.keys()).sort((a, b) => scores[b]! - scores[a]!).slice(0, 10);
+      const expected = Array.from(scores.keys())
+        .sort((a, b) => scores[b]! - scores[a]!)
+        .slice(0, 10);
       for (const one of [index, merged]) {
         const got = one.exact(query);
         expect(got.map((h) => h.document)).toEqual(expected);
         expect(got.map((h) => h.id)).toEqual(expected.map((d) => (d < 300 ? String(d) : `new-${d - 300}`)));
         expect(one.search(query, { queryCut: 100, heapFactor: 0 }).map((h) => h.document)).toEqual(expected);
       }
-      expect(merged.exact(query).find((h) => h.document >= 300)?.payload).toBe(index.exact(query).find((h) => h.document >= 300)?.payload);
+      expect(merged.exact(query).find((h) => h.document >= 300)?.payload).toBe(
+        index.exact(query).find((h) => h.document >= 300)?.payload,
+      );
     }
   });
 
   it("adds all or none, and refuses known ids", async () => {
-    const index = await openIndex(joined(await buildIndex(unstructured(10, 8, 4, 1), {}, createRng(1), { ids: "abcdefghij".split("") })));
+    const index = await openIndex(
+      joined(await buildIndex(unstructured(10, 8, 4, 1), {}, createRng(1), { ids: "abcdefghij".split("") })),
+    );
     const vector = { indices: [1], values: [1] };
-    expect(() => index.add([{ id: "k", vector }, { id: "a", vector }])).toThrow(/"a" is in the index already/);
+    expect(() =>
+      index.add([
+        { id: "k", vector },
+        { id: "a", vector },
+      ]),
+    ).toThrow(/"a" is in the index already/);
     expect(() => index.add([{ id: "k", vector: { indices: [1], values: [Number.NaN] } }])).toThrow(InputError);
     expect(index.size).toBe(10);
     index.add([{ id: "k", vector }]);
@@ -61,7 +75,8 @@ describe("stored neighbours", () => {
       let found = 0;
       for (let q = 0; q < queries.rows; q++) {
         const truth = new Set(index.exactRaw(rowOf(queries, q)).documents);
-        for (const d of index.searchRaw(rowOf(queries, q), { queryCut: 2, heapFactor: 1, neighbours }).documents) found += truth.has(d) ? 1 : 0;
+        for (const d of index.searchRaw(rowOf(queries, q), { queryCut: 2, heapFactor: 1, neighbours }).documents)
+          found += truth.has(d) ? 1 : 0;
       }
       return found / queries.rows / 10;
     };
@@ -124,7 +139,9 @@ describe("bad input", () => {
   it("holds for building", async () => {
     const m = unstructured(5, 6, 4, 1);
     const bad = (change: object, options = {}, labels = {}) => buildIndex({ ...m, ...change }, options, createRng(1), labels);
-    await expect(bad({ rows: 0, offsets: new Uint32Array(1), indices: new Uint32Array(0), values: new Float32Array(0) })).rejects.toThrow(/no documents/);
+    await expect(
+      bad({ rows: 0, offsets: new Uint32Array(1), indices: new Uint32Array(0), values: new Float32Array(0) }),
+    ).rejects.toThrow(/no documents/);
     await expect(bad({ values: m.values.map(() => Number.NaN) })).rejects.toThrow(/weight NaN/);
     await expect(bad({ offsets: m.offsets.map((o, i) => (i === 2 ? 99 : o)) })).rejects.toThrow(InputError);
     await expect(bad({}, { summaryEnergy: 0 })).rejects.toThrow(/summaryEnergy/);
@@ -146,13 +163,28 @@ describe("bad input", () => {
     expect(() => index.search({ indices: [1], values: [-1] })).toThrow(/weight -1/);
     expect(() => index.search({ token: 1 })).toThrow(/no vocabulary/);
     const query = { indices: [1], values: [1] };
-    for (const options of [{ k: 0 }, { k: 1.5 }, { queryCut: 0 }, { heapFactor: -1 }, { heapFactor: Number.NaN }]) expect(() => index.search(query, options)).toThrow(OptionError);
+    for (const options of [{ k: 0 }, { k: 1.5 }, { queryCut: 0 }, { heapFactor: -1 }, { heapFactor: Number.NaN }])
+      expect(() => index.search(query, options)).toThrow(OptionError);
     expect(() => index.search(query, { neighbours: 3 })).toThrow(/stores 0 per document/);
     expect(index.search(query, { k: 1000 }).length).toBeLessThanOrEqual(20);
   });
 
   it("holds for an index of empty documents", async () => {
-    const index = await openIndex(joined(await buildIndex(matrixFromVectors([{ indices: [], values: [] }, { indices: [2], values: [1] }], 4), {}, createRng(1))));
+    const index = await openIndex(
+      joined(
+        await buildIndex(
+          matrixFromVectors(
+            [
+              { indices: [], values: [] },
+              { indices: [2], values: [1] },
+            ],
+            4,
+          ),
+          {},
+          createRng(1),
+        ),
+      ),
+    );
     expect(index.search({ indices: [2], values: [1] }).map((h) => h.document)).toEqual([1]);
     expect(index.search({ indices: [0], values: [1] })).toEqual([]);
   });

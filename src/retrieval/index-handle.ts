@@ -1,7 +1,7 @@
 /** The index as users meet it: vectors or tokens in, hits with ids and payloads out, documents added as they come. */
-import { InputError, requireInteger, type Rng } from "../core/index.js";
-import { type IndexLabels, assemble, toMemory } from "./assemble.js";
-import { type BuildOptions, type IndexParts, type Progress, buildParts } from "./build.js";
+import { InputError, type Rng, requireInteger } from "../core/index.js";
+import { assemble, type IndexLabels, toMemory } from "./assemble.js";
+import { type BuildOptions, buildParts, type IndexParts, type Progress } from "./build.js";
 import { type SparseMatrix, type SparseVector, stackRows } from "./csr.js";
 import type { IndexHeader } from "./format.js";
 
@@ -75,12 +75,14 @@ export async function openIndexMemory(file: FileMemory): Promise<SparseIndex> {
 
   const vector = (query: Query): { indices: number[]; values: number[] } => {
     if (isVector(query)) return { indices: Array.from(query.indices), values: Array.from(query.values) };
-    if (!store.tokens) throw new InputError("query: the index has no vocabulary; give coordinates ({ indices, values }) or build it with tokens");
+    if (!store.tokens)
+      throw new InputError("query: the index has no vocabulary; give coordinates ({ indices, values }) or build it with tokens");
     tokenNumbers ??= new Map(decodeStrings(store.tokens).map((t, i) => [t, i]));
     const indices: number[] = [];
     const values: number[] = [];
     for (const [token, weight] of Object.entries(query)) {
-      if (!(Number.isFinite(weight) && weight >= 0)) throw new InputError(`query: weight ${weight} of token ${JSON.stringify(token)} is not a finite number of at least 0`);
+      if (!(Number.isFinite(weight) && weight >= 0))
+        throw new InputError(`query: weight ${weight} of token ${JSON.stringify(token)} is not a finite number of at least 0`);
       const c = tokenNumbers.get(token);
       if (c === undefined) continue;
       indices.push(c);
@@ -161,7 +163,13 @@ function isVector(query: Query): query is SparseVector {
  * @param labels    ids, payloads, vocabulary
  * @throws InputError for bad vectors or labels, OptionError for a bad option
  */
-export async function buildIndex(documents: SparseMatrix, options: BuildOptions, rng: Rng, labels: IndexLabels = {}, onProgress?: Progress): Promise<Uint8Array[]> {
+export async function buildIndex(
+  documents: SparseMatrix,
+  options: BuildOptions,
+  rng: Rng,
+  labels: IndexLabels = {},
+  onProgress?: Progress,
+): Promise<Uint8Array[]> {
   const parts = buildParts(documents, options, rng, onProgress);
   const { neighbours } = parts.config;
   if (neighbours === 0) return assemble(parts, labels);
@@ -169,7 +177,12 @@ export async function buildIndex(documents: SparseMatrix, options: BuildOptions,
 }
 
 /** The nearest documents of each document, searched in the index itself. CIKM 2024: "Pairing clustered inverted indexes with kNN graphs". */
-async function findNeighbours(parts: IndexParts, documents: SparseMatrix, count: number, onProgress?: Progress): Promise<Uint32Array> {
+async function findNeighbours(
+  parts: IndexParts,
+  documents: SparseMatrix,
+  count: number,
+  onProgress?: Progress,
+): Promise<Uint32Array> {
   const searcher = await createSearcher(openStore(toMemory(assemble(parts))));
   const out = new Uint32Array(documents.rows * count).fill(0xffffffff);
   const step = Math.max(1, documents.rows >>> 7);

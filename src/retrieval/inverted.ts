@@ -5,8 +5,32 @@ import { MAX_RESULTS, type RawHits } from "./searcher.js";
 import { kernelModule } from "./store.js";
 
 interface Exports {
-  termAtATime(offsets: number, documents: number, weights: number, docs: number, acc: number, heap: number, indices: number, values: number, n: number, k: number): number;
-  maxScore(offsets: number, documents: number, weights: number, maxima: number, docs: number, state: number, heap: number, indices: number, values: number, n: number, k: number, stats: number): number;
+  termAtATime(
+    offsets: number,
+    documents: number,
+    weights: number,
+    docs: number,
+    acc: number,
+    heap: number,
+    indices: number,
+    values: number,
+    n: number,
+    k: number,
+  ): number;
+  maxScore(
+    offsets: number,
+    documents: number,
+    weights: number,
+    maxima: number,
+    docs: number,
+    state: number,
+    heap: number,
+    indices: number,
+    values: number,
+    n: number,
+    k: number,
+    stats: number,
+  ): number;
 }
 
 /** An exact inverted index over uncompressed postings (document u32, weight f32). */
@@ -30,7 +54,8 @@ export async function buildInverted(documents: SparseMatrix): Promise<InvertedIn
   const lists = transpose(documents);
   const { rows: docs, cols: dim } = documents;
   const maxima = new Float32Array(dim);
-  for (let c = 0; c < dim; c++) for (let p = lists.offsets[c]!; p < lists.offsets[c + 1]!; p++) maxima[c] = Math.max(maxima[c]!, lists.values[p]!);
+  for (let c = 0; c < dim; c++)
+    for (let p = lists.offsets[c]!; p < lists.offsets[c + 1]!; p++) maxima[c] = Math.max(maxima[c]!, lists.values[p]!);
   let size = 65536;
   const take = (bytes: number) => {
     const at = size;
@@ -51,7 +76,8 @@ export async function buildInverted(documents: SparseMatrix): Promise<InvertedIn
     state: take(20 * dim),
     stats: take(64),
   };
-  if (size > 2 ** 32 - 65536) throw new InputError(`inverted index: ${entries} postings need ${size} bytes, more than 4 GiB: split the collection`);
+  if (size > 2 ** 32 - 65536)
+    throw new InputError(`inverted index: ${entries} postings need ${size} bytes, more than 4 GiB: split the collection`);
   const memory = new WebAssembly.Memory({ initial: Math.ceil(size / 65536), maximum: 65536 });
   const instance = await WebAssembly.instantiate(await kernelModule(false), { env: { memory, abort: () => {} } });
   const kernels = instance.exports as unknown as Exports;
@@ -79,11 +105,39 @@ export async function buildInverted(documents: SparseMatrix): Promise<InvertedIn
     bytes: 8 * entries + 4 * (dim + 1),
     termAtATime(query, k = 10) {
       const n = put(query, k);
-      return answer(kernels.termAtATime(at.offsets, at.documents, at.weights, docs, at.acc, at.heap, at.indices, at.values, n, Math.min(k, results)));
+      return answer(
+        kernels.termAtATime(
+          at.offsets,
+          at.documents,
+          at.weights,
+          docs,
+          at.acc,
+          at.heap,
+          at.indices,
+          at.values,
+          n,
+          Math.min(k, results),
+        ),
+      );
     },
     maxScore(query, k = 10) {
       const n = put(query, k);
-      return answer(kernels.maxScore(at.offsets, at.documents, at.weights, at.maxima, docs, at.state, at.heap, at.indices, at.values, n, Math.min(k, results), at.stats));
+      return answer(
+        kernels.maxScore(
+          at.offsets,
+          at.documents,
+          at.weights,
+          at.maxima,
+          docs,
+          at.state,
+          at.heap,
+          at.indices,
+          at.values,
+          n,
+          Math.min(k, results),
+          at.stats,
+        ),
+      );
     },
     scored: () => stats[0]!,
   };

@@ -2,7 +2,7 @@
 import { InputError, type Rng } from "../core/index.js";
 import type { Blocker } from "./blocks.js";
 import type { SparseMatrix } from "./csr.js";
-import { growingF32, growingU16, growingU32, growingU8 } from "./growing.js";
+import { growingF32, growingU8, growingU16, growingU32 } from "./growing.js";
 import { alphaMassCut, quantise } from "./summary.js";
 
 /**
@@ -49,7 +49,14 @@ export interface SummaryOptions {
  * @param onList called after each list with the number done
  * Bruch et al. 2024, sections 5.2 and 5.3.
  */
-export function buildLists(m: SparseMatrix, kept: SparseMatrix, block: Blocker, options: SummaryOptions, rng: Rng, onList?: (done: number) => void): Lists {
+export function buildLists(
+  m: SparseMatrix,
+  kept: SparseMatrix,
+  block: Blocker,
+  options: SummaryOptions,
+  rng: Rng,
+  onList?: (done: number) => void,
+): Lists {
   const wideCoords = m.cols > 65536;
   const listBlocks = new Uint32Array(m.cols + 1);
   const listTerms = new Uint32Array(m.cols + 1);
@@ -80,10 +87,14 @@ export function buildLists(m: SparseMatrix, kept: SparseMatrix, block: Blocker, 
       const summary = summarise(documents.subarray(bounds[b]!, bounds[b + 1]!));
       blockMin.push(summary.min);
       blockStep.push(summary.step);
-      for (let i = 0; i < summary.coords.length; i++) if (counts[summary.coords[i]!]!++ === 0) distinctCoords[distinct++] = summary.coords[i]!;
+      for (let i = 0; i < summary.coords.length; i++)
+        if (counts[summary.coords[i]!]!++ === 0) distinctCoords[distinct++] = summary.coords[i]!;
       summaries.push(summary);
     }
-    if (summaries.length > 65536) throw new InputError(`index build: coordinate ${c} has ${summaries.length} blocks, at most 65536: lower centroidFraction or maxBlocks`);
+    if (summaries.length > 65536)
+      throw new InputError(
+        `index build: coordinate ${c} has ${summaries.length} blocks, at most 65536: lower centroidFraction or maxBlocks`,
+      );
     const terms = distinctCoords.slice(0, distinct).sort();
     let entries = 0;
     for (const t of terms) {
@@ -201,7 +212,13 @@ function drain(maxima: Float32Array, touched: Uint32Array, values: Float32Array,
 }
 
 /** Entries above the threshold, and the first `ties` by coordinate of those equal to it, so that visiting order does not matter. */
-function keepAbove(touched: Uint32Array, values: Float32Array, n: number, threshold: number, ties: number): { coords: Uint32Array; weights: Float32Array } {
+function keepAbove(
+  touched: Uint32Array,
+  values: Float32Array,
+  n: number,
+  threshold: number,
+  ties: number,
+): { coords: Uint32Array; weights: Float32Array } {
   let above = 0;
   const equal: number[] = [];
   for (let i = 0; i < n; i++) {

@@ -44,7 +44,11 @@ export function recall(ranked: readonly string[], judged: Judgements, k = 100): 
  * @param found  documents returned
  * @param truth  exact documents and scores, best first; may go past k so that ties can be seen
  */
-export function accuracyAt(k: number, found: ArrayLike<number>, truth: { documents: ArrayLike<number>; scores: ArrayLike<number> }): number {
+export function accuracyAt(
+  k: number,
+  found: ArrayLike<number>,
+  truth: { documents: ArrayLike<number>; scores: ArrayLike<number> },
+): number {
   const wanted = Math.min(k, truth.documents.length);
   if (wanted === 0) return 1;
   const last = truth.scores[wanted - 1]!;

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createRng } from "../core/index.js";
-import { headsOf, geometricBlocker } from "./blocks.js";
+import { geometricBlocker, headsOf } from "./blocks.js";
 import { buildParts } from "./build.js";
 import { rowOf, transpose } from "./csr.js";
 import { pruneLists } from "./prune.js";
@@ -35,25 +35,31 @@ describe("selection", () => {
 describe("static pruning", () => {
   it("keeps the largest values overall, under the cap of each list", () => {
     fc.assert(
-      fc.property(fc.integer({ min: 0, max: 1e6 }), fc.integer({ min: 1, max: 6 }), fc.double({ min: 1, max: 4, noNaN: true }), (seed, per, maxFraction) => {
-        const lists = transpose(unstructured(30, 10, 8, seed));
-        const kept = pruneLists(lists, { postingsPerList: per, maxFraction });
-        // By the definition: in descending order, until the budget is spent, skipping lists that are full.
-        const all: { c: number; d: number; v: number }[] = [];
-        for (let c = 0; c < 10; c++) rowOf(lists, c).indices.forEach((d, i) => all.push({ c, d, v: rowOf(lists, c).values[i]! }));
-        all.sort((a, b) => b.v - a.v || a.c - b.c || a.d - b.d);
-        const counts = new Array<number>(10).fill(0);
-        const cap = Math.max(1, Math.floor(per * maxFraction));
-        const expected = new Set<string>();
-        for (const { c, d } of all) {
-          if (counts[c] === cap || expected.size === per * 10) continue;
-          counts[c]!++;
-          expected.add(`${c} ${d}`);
-        }
-        const got = new Set<string>();
-        for (let c = 0; c < 10; c++) for (const d of rowOf(kept, c).indices) got.add(`${c} ${d}`);
-        expect(got).toEqual(expected);
-      }),
+      fc.property(
+        fc.integer({ min: 0, max: 1e6 }),
+        fc.integer({ min: 1, max: 6 }),
+        fc.double({ min: 1, max: 4, noNaN: true }),
+        (seed, per, maxFraction) => {
+          const lists = transpose(unstructured(30, 10, 8, seed));
+          const kept = pruneLists(lists, { postingsPerList: per, maxFraction });
+          // By the definition: in descending order, until the budget is spent, skipping lists that are full.
+          const all: { c: number; d: number; v: number }[] = [];
+          for (let c = 0; c < 10; c++)
+            for (const [i, d] of rowOf(lists, c).indices.entries()) all.push({ c, d, v: rowOf(lists, c).values[i]! });
+          all.sort((a, b) => b.v - a.v || a.c - b.c || a.d - b.d);
+          const counts = new Array<number>(10).fill(0);
+          const cap = Math.max(1, Math.floor(per * maxFraction));
+          const expected = new Set<string>();
+          for (const { c, d } of all) {
+            if (counts[c] === cap || expected.size === per * 10) continue;
+            counts[c]!++;
+            expected.add(`${c} ${d}`);
+          }
+          const got = new Set<string>();
+          for (let c = 0; c < 10; c++) for (const d of rowOf(kept, c).indices) got.add(`${c} ${d}`);
+          expect(got).toEqual(expected);
+        },
+      ),
     );
   });
 
@@ -112,7 +118,13 @@ describe("blocks", () => {
     const { documents } = small(500);
     const heads = headsOf(documents, 15);
     for (const similarity of ["inner", "cosine"] as const) {
-      const blocker = geometricBlocker(documents, heads, { centroidFraction: 0.1, minClusterSize: 2, maxClusterSize: 12, maxBlocks: 1000, similarity });
+      const blocker = geometricBlocker(documents, heads, {
+        centroidFraction: 0.1,
+        minClusterSize: 2,
+        maxClusterSize: 12,
+        maxBlocks: 1000,
+        similarity,
+      });
       for (const n of [1, 2, 7, 100, 500]) {
         const list = Uint32Array.from({ length: n }, (_, i) => (i * 7) % 500);
         const before = [...list].sort((a, b) => a - b);
@@ -127,14 +139,20 @@ describe("blocks", () => {
 
   it("group by topic better than chance", () => {
     const { documents, topicOf } = small(1000);
-    const blocker = geometricBlocker(documents, headsOf(documents, 15), { centroidFraction: 0.1, minClusterSize: 2, maxClusterSize: 1e9, maxBlocks: 1000, similarity: "cosine" });
+    const blocker = geometricBlocker(documents, headsOf(documents, 15), {
+      centroidFraction: 0.1,
+      minClusterSize: 2,
+      maxClusterSize: 1e9,
+      maxBlocks: 1000,
+      similarity: "cosine",
+    });
     const list = Uint32Array.from({ length: 1000 }, (_, i) => i);
     const bounds = blocker(list, createRng(1));
     let same = 0;
     let pairs = 0;
     for (let b = 1; b < bounds.length; b++) {
       const block = list.subarray(bounds[b - 1]!, bounds[b]!);
-      for (const d of block) for (const e of block) if (d < e) (pairs++, (same += topicOf[d] === topicOf[e] ? 1 : 0));
+      for (const d of block) for (const e of block) if (d < e) pairs++, (same += topicOf[d] === topicOf[e] ? 1 : 0);
     }
     const sizes = new Map<number, number>();
     for (const t of topicOf) sizes.set(t, (sizes.get(t) ?? 0) + 1);

@@ -4,7 +4,7 @@
  */
 import { checkVector, type SparseVector } from "./csr.js";
 import { recordStart } from "./forward.js";
-import { type RawHits, type SearchOptions, searchConfig, type SearchStats } from "./searcher.js";
+import { type RawHits, type SearchOptions, type SearchStats, searchConfig } from "./searcher.js";
 import type { Store } from "./store.js";
 import { storedVector } from "./stored.js";
 import { dequantise } from "./summary.js";
@@ -120,7 +120,12 @@ export function referenceExact(store: Store, query: SparseVector, k = 10): RawHi
   const { indices, values } = checkVector("query", query, store.header.dim);
   const dense = denseOf(store, indices, values);
   const all = Array.from({ length: store.header.docs }, (_, d) => ({ d, s: score(store, dense, d) }));
-  return hits(all.filter(({ s }) => s > 0).sort(better).slice(0, k));
+  return hits(
+    all
+      .filter(({ s }) => s > 0)
+      .sort(better)
+      .slice(0, k),
+  );
 }
 
 function denseOf(store: Store, indices: Uint32Array, values: Float32Array): Float32Array {
@@ -131,4 +136,7 @@ function denseOf(store: Store, indices: Uint32Array, values: Float32Array): Floa
   return dense;
 }
 
-const hits = (top: Scored[]): RawHits => ({ documents: Uint32Array.from(top, ({ d }) => d), scores: Float32Array.from(top, ({ s }) => s) });
+const hits = (top: Scored[]): RawHits => ({
+  documents: Uint32Array.from(top, ({ d }) => d),
+  scores: Float32Array.from(top, ({ s }) => s),
+});

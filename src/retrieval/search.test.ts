@@ -27,7 +27,11 @@ describe("the kernels equal the reference bit for bit", () => {
         const { store, searcher } = await open(m, { postingsPerList: 30, centroidFraction: 0.2, values });
         expect(store.header.wideCoords).toBe(dim > 65536);
         for (let q = 0; q < queries.rows; q++) {
-          for (const options of [{ queryCut: 3, heapFactor: 0.9 }, { queryCut: 12, heapFactor: 0.5, sortedLists: 0, k: 25 }, { k: 400, heapFactor: 1 }]) {
+          for (const options of [
+            { queryCut: 3, heapFactor: 0.9 },
+            { queryCut: 12, heapFactor: 0.5, sortedLists: 0, k: 25 },
+            { k: 400, heapFactor: 1 },
+          ]) {
             const { stats, ...expected } = referenceSearch(store, rowOf(queries, q), options);
             expect(searcher.search(rowOf(queries, q), options)).toEqual(expected);
             expect(searcher.stats()).toEqual(stats);
@@ -53,24 +57,30 @@ describe("the kernels equal the reference bit for bit", () => {
 describe("exact search", () => {
   it("equals brute force over all documents", async () => {
     await fc.assert(
-      fc.asyncProperty(fc.integer({ min: 1, max: 60 }), fc.integer({ min: 1, max: 40 }), fc.integer({ min: 0, max: 1e6 }), fc.integer({ min: 1, max: 70 }), async (rows, cols, seed, k) => {
-        const m = unstructured(rows, cols, Math.min(cols, 9), seed);
-        const q = rowOf(unstructured(1, cols, Math.min(cols, 6), seed + 1), 0);
-        const { searcher } = await open(m, everything);
-        const inverted = await buildInverted(m);
-        // Weights are quarters, so sums are exact and ties are real.
-        const scores = bruteForce(m, q);
-        const expected = Array.from(scores.keys())
-          .filter((d) => scores[d]! > 0)
-          .sort((a, b) => scores[b]! - scores[a]! || a - b)
-          .slice(0, k);
-        for (const got of [searcher.exact(q, k), inverted.termAtATime(q, k), inverted.maxScore(q, k)]) {
-          expect(Array.from(got.documents)).toEqual(expected);
-          expect(Array.from(got.scores)).toEqual(expected.map((d) => scores[d]));
-        }
-        // Nothing pruned, no coordinate cut, nothing skipped: the approximate search is exhaustive.
-        expect(Array.from(searcher.search(q, { k, queryCut: cols, heapFactor: 0 }).documents)).toEqual(expected);
-      }),
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 60 }),
+        fc.integer({ min: 1, max: 40 }),
+        fc.integer({ min: 0, max: 1e6 }),
+        fc.integer({ min: 1, max: 70 }),
+        async (rows, cols, seed, k) => {
+          const m = unstructured(rows, cols, Math.min(cols, 9), seed);
+          const q = rowOf(unstructured(1, cols, Math.min(cols, 6), seed + 1), 0);
+          const { searcher } = await open(m, everything);
+          const inverted = await buildInverted(m);
+          // Weights are quarters, so sums are exact and ties are real.
+          const scores = bruteForce(m, q);
+          const expected = Array.from(scores.keys())
+            .filter((d) => scores[d]! > 0)
+            .sort((a, b) => scores[b]! - scores[a]! || a - b)
+            .slice(0, k);
+          for (const got of [searcher.exact(q, k), inverted.termAtATime(q, k), inverted.maxScore(q, k)]) {
+            expect(Array.from(got.documents)).toEqual(expected);
+            expect(Array.from(got.scores)).toEqual(expected.map((d) => scores[d]));
+          }
+          // Nothing pruned, no coordinate cut, nothing skipped: the approximate search is exhaustive.
+          expect(Array.from(searcher.search(q, { k, queryCut: cols, heapFactor: 0 }).documents)).toEqual(expected);
+        },
+      ),
       { numRuns: 60 },
     );
   });

@@ -41,7 +41,17 @@ export interface RawHits {
 export const MAX_RESULTS = 65536;
 
 interface Exports {
-  search(ctx: number, indices: number, values: number, n: number, k: number, cut: number, factor: number, sorted: number, neighbours: number): number;
+  search(
+    ctx: number,
+    indices: number,
+    values: number,
+    n: number,
+    k: number,
+    cut: number,
+    factor: number,
+    sorted: number,
+    neighbours: number,
+  ): number;
   exhaustive(ctx: number, indices: number, values: number, n: number, k: number): number;
 }
 
@@ -136,7 +146,13 @@ export function createScratch(store: Store): Scratch {
     base + place.runs,
   ]);
   if (at(arrays.docQuads) < FILE_BASE) throw new Error("searcher: the arrays are not in the kernels' memory");
-  return { context: base + place.context, indices: base + place.indices, values: base + place.values, heap: base + place.heap, stats: base + place.stats };
+  return {
+    context: base + place.context,
+    indices: base + place.indices,
+    values: base + place.values,
+    heap: base + place.heap,
+    stats: base + place.stats,
+  };
 }
 
 /** A searcher over `store`, with scratch memory of its own. */
@@ -149,7 +165,10 @@ export async function createSearcher(store: Store): Promise<Searcher> {
 
   // Growing plain memory moves it: the views are made again when its buffer is another.
   let held = { u32: new Uint32Array(memory.buffer), f32: new Float32Array(memory.buffer) };
-  const views = () => (held.u32.buffer === memory.buffer ? held : (held = { u32: new Uint32Array(memory.buffer), f32: new Float32Array(memory.buffer) }));
+  const views = () =>
+    held.u32.buffer === memory.buffer
+      ? held
+      : (held = { u32: new Uint32Array(memory.buffer), f32: new Float32Array(memory.buffer) });
   const put = (query: SparseVector): number => {
     const { indices, values } = checkVector("query", query, header.dim);
     const { u32, f32 } = views();
@@ -171,10 +190,24 @@ export async function createSearcher(store: Store): Promise<Searcher> {
     search(query, options = {}) {
       const { k, queryCut, heapFactor, sortedLists, neighbours } = searchConfig(options);
       if (neighbours > header.neighbours) {
-        throw new InputError(`search.neighbours: ${neighbours} wanted, the index stores ${header.neighbours} per document; build it with neighbours: ${neighbours}`);
+        throw new InputError(
+          `search.neighbours: ${neighbours} wanted, the index stores ${header.neighbours} per document; build it with neighbours: ${neighbours}`,
+        );
       }
       const n = put(query);
-      return take(kernels.search(scratch.context, scratch.indices, scratch.values, n, Math.min(k, results), queryCut, heapFactor, sortedLists, neighbours));
+      return take(
+        kernels.search(
+          scratch.context,
+          scratch.indices,
+          scratch.values,
+          n,
+          Math.min(k, results),
+          queryCut,
+          heapFactor,
+          sortedLists,
+          neighbours,
+        ),
+      );
     },
     exact(query, k = 10) {
       requireInteger("search.k", k, 1, MAX_RESULTS);

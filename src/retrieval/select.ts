@@ -37,7 +37,14 @@ export function kthLargest(values: Float32Array, k: number, from = 0, to = value
  * Positions of the k largest of `values[from..to)`, in increasing position; among equal values at the threshold the
  * first positions win. Writes them to `out` and returns how many.
  */
-export function topPositions(values: Float32Array, from: number, to: number, k: number, scratch: Float32Array, out: Uint32Array): number {
+export function topPositions(
+  values: Float32Array,
+  from: number,
+  to: number,
+  k: number,
+  scratch: Float32Array,
+  out: Uint32Array,
+): number {
   const n = to - from;
   if (k >= n) {
     for (let i = 0; i < n; i++) out[i] = from + i;

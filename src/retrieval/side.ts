@@ -43,10 +43,16 @@ export function createSideIndex(dim: number): SideIndex {
     add(documents, known) {
       const fresh = new Set<string>();
       const checked = documents.map(({ id, vector, payload }) => {
-        if (typeof id !== "string" || id === "") throw new InputError(`index add: a document's id must be a non-empty string, got ${JSON.stringify(id)}`);
-        if (known(id) || ids.has(id) || fresh.has(id)) throw new InputError(`index add: document ${JSON.stringify(id)} is in the index already; use another id`);
+        if (typeof id !== "string" || id === "")
+          throw new InputError(`index add: a document's id must be a non-empty string, got ${JSON.stringify(id)}`);
+        if (known(id) || ids.has(id) || fresh.has(id))
+          throw new InputError(`index add: document ${JSON.stringify(id)} is in the index already; use another id`);
         fresh.add(id);
-        return { id, vector: checkVector(`document ${JSON.stringify(id)}`, vector, dim), ...(payload === undefined ? {} : { payload }) };
+        return {
+          id,
+          vector: checkVector(`document ${JSON.stringify(id)}`, vector, dim),
+          ...(payload === undefined ? {} : { payload }),
+        };
       });
       for (const document of checked) {
         document.vector.indices.forEach((c, i) => {

@@ -1,8 +1,8 @@
 /** An index in memory: the file's bytes inside the kernels' memory, its arrays as views, and everything checked once. */
 import { FormatError, InputError } from "../core/index.js";
 import { wasmBase64 } from "../kernels/generated/retrieval.js";
-import { recordStart, valueBytes } from "./forward.js";
 import { type IndexHeader, readHeader } from "./format.js";
+import { recordStart, valueBytes } from "./forward.js";
 import { xxHash32 } from "./hash.js";
 import type { StringTable } from "./strings.js";
 
@@ -27,12 +27,18 @@ export interface FileMemory {
  */
 export function reserve(fileBytes: number, shared: boolean): FileMemory {
   const pages = Math.ceil((FILE_BASE + fileBytes) / PAGE);
-  if (pages > MAX_PAGES - 1024) throw new InputError(`index: a file of ${fileBytes} bytes does not fit 32-bit memory with room to search; split the collection into several indexes`);
+  if (pages > MAX_PAGES - 1024)
+    throw new InputError(
+      `index: a file of ${fileBytes} bytes does not fit 32-bit memory with room to search; split the collection into several indexes`,
+    );
   let memory: WebAssembly.Memory;
   try {
     memory = new WebAssembly.Memory({ initial: pages, maximum: MAX_PAGES, shared });
   } catch (cause) {
-    throw new InputError(`index: this machine refused ${Math.round((pages * PAGE) / 2 ** 20)} MiB of memory; close something, or split the collection`, { cause });
+    throw new InputError(
+      `index: this machine refused ${Math.round((pages * PAGE) / 2 ** 20)} MiB of memory; close something, or split the collection`,
+      { cause },
+    );
   }
   return { memory, shared, bytes: new Uint8Array(memory.buffer, FILE_BASE, fileBytes) };
 }
@@ -43,7 +49,10 @@ export function extend(memory: WebAssembly.Memory, bytes: number): number {
   try {
     memory.grow(Math.ceil(bytes / PAGE));
   } catch (cause) {
-    throw new InputError(`index: no ${Math.round(bytes / 2 ** 20)} MiB more memory to search with (4 GiB is the most); use fewer threads, or split the collection`, { cause });
+    throw new InputError(
+      `index: no ${Math.round(bytes / 2 ** 20)} MiB more memory to search with (4 GiB is the most); use fewer threads, or split the collection`,
+      { cause },
+    );
   }
   return at;
 }
@@ -132,7 +141,17 @@ export function openStore(file: FileMemory): Store {
     return { [name]: { offsets, bytes } };
   };
   const { docs, dim } = header;
-  return { memory, shared, header, fileBytes, arrays, mostBlocks, ...table("ids", docs), ...table("payloads", docs), ...table("tokens", dim) };
+  return {
+    memory,
+    shared,
+    header,
+    fileBytes,
+    arrays,
+    mostBlocks,
+    ...table("ids", docs),
+    ...table("payloads", docs),
+    ...table("tokens", dim),
+  };
 }
 
 type ArrayOf<A> = { readonly BYTES_PER_ELEMENT: number; new (buffer: ArrayBufferLike, at: number, length: number): A };
@@ -140,7 +159,8 @@ type ArrayOf<A> = { readonly BYTES_PER_ELEMENT: number; new (buffer: ArrayBuffer
 function section<A>(buffer: ArrayBufferLike, header: IndexHeader, name: string, kind: ArrayOf<A>): A {
   const s = header.sections[name];
   if (!s) return fail(`section ${name} is missing`);
-  if (s.bytes % kind.BYTES_PER_ELEMENT !== 0) fail(`section ${name}: ${s.bytes} bytes are no multiple of ${kind.BYTES_PER_ELEMENT}`);
+  if (s.bytes % kind.BYTES_PER_ELEMENT !== 0)
+    fail(`section ${name}: ${s.bytes} bytes are no multiple of ${kind.BYTES_PER_ELEMENT}`);
   return new kind(buffer, FILE_BASE + s.at, s.bytes / kind.BYTES_PER_ELEMENT);
 }
 
@@ -169,13 +189,19 @@ function ascending(name: string, a: Uint32Array, end: number): void {
 }
 
 function below(name: string, a: ArrayLike<number>, limit: number, except = -1): void {
-  for (let i = 0; i < a.length; i++) if (a[i]! >= limit && a[i] !== except) fail(`section ${name}: ${a[i]} at ${i} is not below ${limit}`);
+  for (let i = 0; i < a.length; i++)
+    if (a[i]! >= limit && a[i] !== except) fail(`section ${name}: ${a[i]} at ${i} is not below ${limit}`);
 }
 
 function checkArrays(header: IndexHeader, a: StoreArrays): number {
   const { docs, dim, values, wideCoords } = header;
   const blocks = a.blockMin.length;
-  for (const [name, array] of [["docQuads", a.docQuads], ["listBlocks", a.listBlocks], ["listTerms", a.listTerms], ["listEntries", a.listEntries]] as const) {
+  for (const [name, array] of [
+    ["docQuads", a.docQuads],
+    ["listBlocks", a.listBlocks],
+    ["listTerms", a.listTerms],
+    ["listEntries", a.listEntries],
+  ] as const) {
     const expect = (name === "docQuads" ? docs : dim) + 1;
     if (array.length !== expect) fail(`section ${name} has ${array.length} numbers, expected ${expect}`);
   }
@@ -227,7 +253,8 @@ function checkCoordinates({ docs, dim, values, wideCoords }: IndexHeader, a: Sto
     let at = recordStart(place, d) + (values === "u8" ? 4 : 0);
     for (let q = a.docQuads[d]!; q < a.docQuads[d + 1]!; q++, at += quadBytes) {
       const i = at >>> shift;
-      if (coords[i]! >= dim || coords[i + 1]! >= dim || coords[i + 2]! >= dim || coords[i + 3]! >= dim) fail(`section forward: document ${d} has a coordinate of at least ${dim}`);
+      if (coords[i]! >= dim || coords[i + 1]! >= dim || coords[i + 2]! >= dim || coords[i + 3]! >= dim)
+        fail(`section forward: document ${d} has a coordinate of at least ${dim}`);
     }
   }
 }

@@ -21,7 +21,12 @@ export function storedVector(store: Store, d: number): { indices: number[]; valu
     for (let lane = 0; lane < 4; lane++) {
       const c = wide ? view.getUint32(at + 4 * lane, true) : view.getUint16(at + 2 * lane, true);
       const place = at + 4 * coordBytes + lane * width;
-      const v = kind === "f16" ? fromHalf(view.getUint16(place, true)) : kind === "u8" ? Math.fround(scale * view.getUint8(place)) : view.getFloat32(place, true);
+      const v =
+        kind === "f16"
+          ? fromHalf(view.getUint16(place, true))
+          : kind === "u8"
+            ? Math.fround(scale * view.getUint8(place))
+            : view.getFloat32(place, true);
       if (v > 0) {
         indices.push(c);
         values.push(v);

@@ -117,7 +117,13 @@ export function syntheticCollection(options: SyntheticOptions, rng: Rng): Synthe
     qOffsets[q + 1] = qOffsets[q]! + n;
   }
   const nq = qOffsets[queryCount]!;
-  const queries: SparseMatrix = { rows: queryCount, cols: dim, offsets: qOffsets, indices: qIndices.slice(0, nq), values: qValues.slice(0, nq) };
+  const queries: SparseMatrix = {
+    rows: queryCount,
+    cols: dim,
+    offsets: qOffsets,
+    indices: qIndices.slice(0, nq),
+    values: qValues.slice(0, nq),
+  };
   return { documents, queries, topicOf, sourceOf };
 }
 

@@ -16,7 +16,14 @@ const unpack = (name: string) => gunzipSync(readFileSync(join(home, name))).toSt
 
 describe("tokeniser", () => {
   it("folds, stems and drops function words", () => {
-    expect(createTokeniser()("The Flows' résumé of 3 heated WINGS, isn't it?")).toEqual(["flow", "resum", "3", "heat", "wing", "isnt"]);
+    expect(createTokeniser()("The Flows' résumé of 3 heated WINGS, isn't it?")).toEqual([
+      "flow",
+      "resum",
+      "3",
+      "heat",
+      "wing",
+      "isnt",
+    ]);
     expect(createTokeniser({ stem: false, stopWords: false })("The wings")).toEqual(["the", "wings"]);
   });
 });
@@ -55,7 +62,8 @@ describe("metrics", () => {
 
 describe("Debian's package index", () => {
   it("gives one document per described package", () => {
-    const text = "Package: aa\nVersion: 1\nDescription: first\n more words\nTag: x::y,\n z::w\n\nPackage: aa\nVersion: 2\nDescription: again\n\nPackage: bb\nVersion: 1\n\n";
+    const text =
+      "Package: aa\nVersion: 1\nDescription: first\n more words\nTag: x::y,\n z::w\n\nPackage: aa\nVersion: 2\nDescription: again\n\nPackage: bb\nVersion: 1\n\n";
     expect(parseDumpavail(text)).toEqual([{ id: "aa", title: "first", text: "aa first more words x::y, z::w" }]);
     expect(() => parseDumpavail("")).toThrow(FormatError);
   });
@@ -68,19 +76,34 @@ describe("Cranfield", () => {
   });
 
   it.skipIf(!existsSync(home))("is searched as well as by exact search, and as well as BM25 should", async () => {
-    const { documents, queries, judged } = parseCranfield(unpack("cran.all.1400.xml.gz"), unpack("cran.qry.xml.gz"), unpack("cranqrel.trec.txt.gz"));
+    const { documents, queries, judged } = parseCranfield(
+      unpack("cran.all.1400.xml.gz"),
+      unpack("cran.qry.xml.gz"),
+      unpack("cranqrel.trec.txt.gz"),
+    );
     expect([documents.length, queries.length]).toEqual([1400, 225]);
     const bm25 = bm25Collection(documents.map((d) => `${d.title} ${d.text}`));
     const index = await openIndex(
-      joined(await buildIndex(bm25.documents, { postingsPerList: 200, centroidFraction: 0.2, summaryEnergy: 0.5 }, createRng(1), { ids: documents.map((d) => d.id), tokens: bm25.tokens })),
+      joined(
+        await buildIndex(bm25.documents, { postingsPerList: 200, centroidFraction: 0.2, summaryEnergy: 0.5 }, createRng(1), {
+          ids: documents.map((d) => d.id),
+          tokens: bm25.tokens,
+        }),
+      ),
     );
     let exact = 0;
     let approximate = 0;
     let scored = 0;
     queries.forEach((text, q) => {
       const query = bm25Query(text, bm25.encoder);
-      exact += ndcg(index.exact(query).map((h) => h.id), judged[q]!);
-      approximate += ndcg(index.search(query, { queryCut: 12, heapFactor: 0.6 }).map((h) => h.id), judged[q]!);
+      exact += ndcg(
+        index.exact(query).map((h) => h.id),
+        judged[q]!,
+      );
+      approximate += ndcg(
+        index.search(query, { queryCut: 12, heapFactor: 0.6 }).map((h) => h.id),
+        judged[q]!,
+      );
       scored += index.stats().scored;
     });
     exact /= queries.length;
@@ -88,6 +111,8 @@ describe("Cranfield", () => {
     expect(exact).toBeGreaterThan(0.38);
     expect(Math.abs(exact - approximate)).toBeLessThan(0.005);
     expect(scored / queries.length).toBeLessThan(350);
-    console.info(`Cranfield: nDCG@10 exact ${exact.toFixed(4)}, approximate ${approximate.toFixed(4)}, scored ${(scored / queries.length).toFixed(0)}`);
+    console.info(
+      `Cranfield: nDCG@10 exact ${exact.toFixed(4)}, approximate ${approximate.toFixed(4)}, scored ${(scored / queries.length).toFixed(0)}`,
+    );
   });
 });

@@ -2,7 +2,7 @@
 import { Worker } from "node:worker_threads";
 import { InputError, requireInteger } from "../core/index.js";
 import { checkMatrix, type SparseMatrix } from "./csr.js";
-import { createScratch, MAX_RESULTS, type RawHits, type SearchOptions, type Scratch, searchConfig } from "./searcher.js";
+import { createScratch, MAX_RESULTS, type RawHits, type Scratch, type SearchOptions, searchConfig } from "./searcher.js";
 import { extend, kernelModule, type Store } from "./store.js";
 
 /** A pool of searching threads. Call `close` when done: the threads keep a process alive only while they search. */
@@ -117,8 +117,10 @@ export async function createSearchPool(store: Store, threads: number): Promise<S
     threads,
     async search(queries, options = {}) {
       const config = searchConfig(options);
-      if (queries.cols > header.dim) throw new InputError(`search pool: queries have ${queries.cols} coordinates, the index ${header.dim}`);
-      if (config.neighbours > header.neighbours) throw new InputError(`search.neighbours: ${config.neighbours} wanted, the index stores ${header.neighbours} per document`);
+      if (queries.cols > header.dim)
+        throw new InputError(`search pool: queries have ${queries.cols} coordinates, the index ${header.dim}`);
+      if (config.neighbours > header.neighbours)
+        throw new InputError(`search.neighbours: ${config.neighbours} wanted, the index stores ${header.neighbours} per document`);
       checkMatrix("queries", queries);
       const job = busy.then(() => run(queries, config));
       busy = job.catch(() => {});

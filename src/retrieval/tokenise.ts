@@ -29,7 +29,10 @@ export function createTokeniser(options: TokeniseOptions = {}): Tokeniser {
   const { stem = true, stopWords = true } = options;
   return (text) => {
     const tokens: string[] = [];
-    const folded = text.normalize("NFKD").replace(/[\u0300-\u036f'\u2019]/g, "").toLowerCase();
+    const folded = text
+      .normalize("NFKD")
+      .replace(/[\u0300-\u036f'\u2019]/g, "")
+      .toLowerCase();
     for (const [word] of folded.matchAll(/[\p{L}\p{N}]+/gu)) {
       if (stopWords && STOP.has(word)) continue;
       tokens.push(stem ? stemmer(word) : word);

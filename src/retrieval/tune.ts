@@ -1,9 +1,9 @@
 /** Finding the fastest search options that keep a promise of accuracy. */
 import { InputError, requireFraction, requireInteger } from "../core/index.js";
 import { rowOf, type SparseMatrix } from "./csr.js";
+import type { SparseIndex } from "./index-handle.js";
 import { accuracyAt } from "./metrics.js";
 import type { SearchOptions } from "./searcher.js";
-import type { SparseIndex } from "./index-handle.js";
 
 /** What a setting achieves on the sample queries. */
 export interface TuneTrial {
@@ -35,7 +35,12 @@ export interface TuneOptions {
  * @param now     a clock in milliseconds
  * @throws InputError without queries
  */
-export function* tune(index: SparseIndex, queries: SparseMatrix, options: TuneOptions, now: () => number): Generator<TuneTrial, void> {
+export function* tune(
+  index: SparseIndex,
+  queries: SparseMatrix,
+  options: TuneOptions,
+  now: () => number,
+): Generator<TuneTrial, void> {
   const promise = requireFraction("tune.accuracy", options.accuracy ?? 0.95);
   const k = requireInteger("tune.k", options.k ?? 10, 1, 65535);
   const { queryCuts = [1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32], heapFactors = [1.2, 1.1, 1, 0.9, 0.8, 0.7, 0.6, 0] } = options;

@@ -2,12 +2,21 @@
  * Model files: one safetensors file that holds the inference program, dense params as they are and sparse params compressed.
  * Any safetensors reader opens it; docs/sparse-safetensors.md tells how the sparse tensors are joined.
  */
-import { FormatError, InputError, type Tensor, tensor, type Tree } from "../core/index.js";
-import { compressDense, expandSparse, readSparseSafetensors, type SparseTensor, type ValueType, writeSparseSafetensors } from "../formats/index.js";
-import type { BatchProgram } from "../program/index.js";
+import { FormatError, InputError, type Tensor, type Tree, tensor } from "../core/index.js";
+import {
+  compressDense,
+  expandSparse,
+  readSparseSafetensors,
+  type SparseTensor,
+  type ValueType,
+  writeSparseSafetensors,
+} from "../formats/index.js";
+import { atBatch, type BatchProgram, checkProgram } from "../program/index.js";
 
 /** A param of a model file. */
-export type FileParam = { readonly kind: "dense"; readonly value: Tensor } | { readonly kind: "sparse"; readonly value: SparseTensor };
+export type FileParam =
+  | { readonly kind: "dense"; readonly value: Tensor }
+  | { readonly kind: "sparse"; readonly value: SparseTensor };
 
 /** What a model file holds. */
 export interface ModelFile {
@@ -41,7 +50,8 @@ export function packModel({ program, params, masks = {}, metadata = {} }: PackIn
     const mask = masks[path];
     let kept = 0;
     if (mask) for (const bit of mask.data) kept += bit;
-    if (mask && kept <= DENSE_ABOVE * mask.data.length) out[path] = { kind: "sparse", value: compressDense(value.data, { shape: value.shape, layout: "csr" }, mask.data) };
+    if (mask && kept <= DENSE_ABOVE * mask.data.length)
+      out[path] = { kind: "sparse", value: compressDense(value.data, { shape: value.shape, layout: "csr" }, mask.data) };
     else out[path] = { kind: "dense", value };
   }
   return { program, params: out, metadata };
@@ -66,14 +76,20 @@ export function writeModel(file: ModelFile, options: { values?: ValueType } = {}
 export function readModel(bytes: Uint8Array): ModelFile {
   const file = readSparseSafetensors(bytes);
   const { [KEY]: text, ...metadata } = file.metadata;
-  if (text === undefined) throw new FormatError("model", `the file holds tensors but no program (metadata key ${KEY}); load it with an architecture instead`);
+  if (text === undefined)
+    throw new FormatError(
+      "model",
+      `the file holds tensors but no program (metadata key ${KEY}); load it with an architecture instead`,
+    );
   let head: { version: number } & BatchProgram;
   try {
     head = JSON.parse(text) as typeof head;
   } catch {
     throw new FormatError("model", `its program (metadata key ${KEY}) is no JSON`);
   }
-  if (head.version !== VERSION) throw new FormatError("model", `version ${head.version} is not known, this is version ${VERSION}; use a newer Sparseland`);
+  if (head.version !== VERSION)
+    throw new FormatError("model", `version ${head.version} is not known, this is version ${VERSION}; use a newer Sparseland`);
+  checkHead(head);
   const params: Record<string, FileParam> = {};
   const shapes = new Map(Object.entries(head.one?.params ?? {}).map(([path, p]) => [path, head.one.values[p.value]?.shape]));
   for (const [path, shape] of shapes) {
@@ -81,13 +97,32 @@ export function readModel(bytes: Uint8Array): ModelFile {
     const compressed = file.sparse[path];
     const found = dense?.shape ?? compressed?.shape;
     if (!found) throw new FormatError("model", `the param "${path}" of its program is missing`);
-    if (!shape || found.join() !== shape.join()) throw new FormatError("model", `the param "${path}" has shape [${found}], its program says [${shape}]`);
+    if (!shape || found.join() !== shape.join())
+      throw new FormatError("model", `the param "${path}" has shape [${found}], its program says [${shape}]`);
     if (compressed) params[path] = { kind: "sparse", value: compressed };
-    else if (dense!.dtype === "f32" || dense!.dtype === "f16" || dense!.dtype === "bf16") params[path] = { kind: "dense", value: tensor(shape, dense!.data as Float32Array) };
+    else if (dense!.dtype === "f32" || dense!.dtype === "f16" || dense!.dtype === "bf16")
+      params[path] = { kind: "dense", value: tensor(shape, dense!.data as Float32Array) };
     else throw new FormatError("model", `the param "${path}" is of type ${dense!.dtype}, expected floats`);
   }
   return { program: { one: head.one, grows: head.grows }, params, metadata };
 }
 
+/** @throws FormatError unless the program is one, at batch 1 and at batch 2 */
+function checkHead({ one, grows }: Partial<BatchProgram>): void {
+  const isProgram =
+    one &&
+    [one.values, one.operations].every(Array.isArray) &&
+    [one.inputs, one.params, one.outputs, one.updates].every((part) => part && typeof part === "object");
+  if (!isProgram || !Array.isArray(grows))
+    throw new FormatError("model", "its program lacks values, operations, inputs, params, outputs or updates");
+  try {
+    checkProgram(one);
+    checkProgram(atBatch({ one, grows }, 2));
+  } catch (error) {
+    throw new FormatError("model", `its program does not hold together: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
 /** A param as a dense tensor. */
-export const denseOf = (param: FileParam): Tensor => (param.kind === "dense" ? param.value : tensor(param.value.shape, expandSparse(param.value)));
+export const denseOf = (param: FileParam): Tensor =>
+  param.kind === "dense" ? param.value : tensor(param.value.shape, expandSparse(param.value));

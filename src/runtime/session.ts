@@ -12,11 +12,11 @@ export interface SessionOptions {
   /** An engine to share; the session then leaves it open. */
   readonly engine?: Engine;
   /**
-   * How compressed weights run: `measured` (default) times each layer dense and sparse at batch 1 and takes the faster, `sparse`
-   * runs all sparse, `dense` all dense.
+   * How compressed weights run: `measured` times each layer dense and sparse at batch 1 and takes the faster, `sparse` runs all
+   * sparse, `dense` all dense. Default: `measured` when `now` is given, else `sparse`.
    */
   readonly kernels?: "measured" | "sparse" | "dense";
-  /** A clock in milliseconds; needed by `measured`. Default performance.now. */
+  /** A clock in milliseconds, such as `() => performance.now()`; needed by `measured`. */
   readonly now?: () => number;
 }
 
@@ -43,25 +43,31 @@ export interface Session {
 /**
  * Makes a session.
  *
- *     const session = await createSession(readModel(bytes));
+ *     const session = await createSession(readModel(bytes), { now: () => performance.now() });
  *     const { logits } = session.run({ x: pixels });
  *
  * @throws InputError when a layer has no kernel, or memory is exhausted
  */
 export async function createSession(file: ModelFile, options: SessionOptions = {}): Promise<Session> {
-  const { kernels = "measured", now = () => performance.now() } = options;
+  const { now, kernels = now ? "measured" : "sparse" } = options;
+  if (kernels === "measured" && !now)
+    throw new InputError('createSession: expected a clock in `now` with kernels: "measured", got none');
   const engine = options.engine ?? (await createEngine({ threads: options.threads ?? 1 }));
-  const layers = kernels === "measured" ? timeLayers(engine, file.program, file.params, 1, now) : [];
+  const layers = now && kernels === "measured" ? timeLayers(engine, file.program, file.params, 1, now) : [];
   const slower = new Set(layers.filter((layer) => layer.choice === "dense").map((layer) => layer.path));
   const layouts: Record<string, ParamLayout> = {};
   const initial: Record<string, Tensor | Live> = {};
   for (const [path, param] of Object.entries(file.params)) {
     const sparse = param.kind === "sparse" && kernels !== "dense" && !slower.has(path);
     layouts[path] = sparse ? layoutOf(param) : { kind: "dense" };
-    initial[path] = sparse ? { rowPtr: param.value.rowPtr, columns: param.value.columns, values: param.value.values } : denseOf(param);
+    initial[path] = sparse
+      ? { rowPtr: param.value.rowPtr, columns: param.value.columns, values: param.value.values }
+      : denseOf(param);
   }
   const one = file.program.one;
-  const specs = Object.fromEntries(Object.keys(file.params).map((path) => [path, { shape: one.values[one.params[path]!.value]!.shape, layout: layouts[path]! }]));
+  const specs = Object.fromEntries(
+    Object.keys(file.params).map((path) => [path, { shape: one.values[one.params[path]!.value]!.shape, layout: layouts[path]! }]),
+  );
   const store: ParamStore = engine.params(specs, initial);
   const plans = new Map<number, Plan>();
   const shapes = Object.fromEntries(Object.entries(one.inputs).map(([name, id]) => [name, one.values[id]!.shape.slice(1)]));
@@ -83,9 +89,13 @@ export async function createSession(file: ModelFile, options: SessionOptions = {
     run(inputs) {
       const [name] = Object.keys(shapes);
       const given = name === undefined ? undefined : inputs[name];
-      if (name === undefined || !given) throw new InputError(`session.run: expected the inputs ${Object.keys(shapes).join(", ")}, got ${Object.keys(inputs).join(", ") || "none"}`);
+      if (name === undefined || !given)
+        throw new InputError(
+          `session.run: expected the inputs ${Object.keys(shapes).join(", ")}, got ${Object.keys(inputs).join(", ") || "none"}`,
+        );
       const batch = given.length / sizeOf(shapes[name]!);
-      if (!Number.isInteger(batch) || batch < 1) throw new InputError(`session.run: "${name}" takes examples of [${shapes[name]!.join(", ")}], got ${given.length} numbers`);
+      if (!Number.isInteger(batch) || batch < 1)
+        throw new InputError(`session.run: "${name}" takes examples of [${shapes[name]!.join(", ")}], got ${given.length} numbers`);
       return plan(batch).run(inputs);
     },
     decisions: (batch) => plan(batch).decisions,

@@ -137,10 +137,15 @@ export function createHolder(options: HolderOptions, start: Snapshot): Holder {
     const own = spec(batchSize);
     const specs = trainingSpecs(own, optimizer);
     store = engine.params(specs);
-    const order = Object.keys(specs).sort((a, b) => Number(store.patternOf(b) === b) - Number(store.patternOf(a) === a));
-    for (const path of order) if (from.values[path]) fill(path, from.values[path]!);
-    if (storage === "masked") for (const [path, mask] of Object.entries(masks)) store.view(maskPath(path)).set(mask.data);
-    plan = engine.compile(trainingProgram(own, optimizer), store);
+    try {
+      const order = Object.keys(specs).sort((a, b) => Number(store.patternOf(b) === b) - Number(store.patternOf(a) === a));
+      for (const path of order) if (from.values[path]) fill(path, from.values[path]!);
+      if (storage === "masked") for (const [path, mask] of Object.entries(masks)) store.view(maskPath(path)).set(mask.data);
+      plan = engine.compile(trainingProgram(own, optimizer), store);
+    } catch (error) {
+      store.close();
+      throw error;
+    }
   }
 
   function drop(): void {

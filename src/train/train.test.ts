@@ -312,13 +312,32 @@ describe("refused with a reason", () => {
     ));
   it("no epochs", () => fails({ epochs: 0 }, OptionError, /train\.epochs/));
   it("a batch larger than the data", () => fails({ batchSize: 65 }, OptionError, /at most the 64 examples/));
+  it("a batch that needs more memory than there is, leaving none behind", () => {
+    const used = engine.memory().used;
+    const start = { values: initParams(small().module, createRng(1)), masks: {} };
+    const make = () =>
+      createHolder({ engine, model: small(), optimizer: sgd(), batchSize: 20_000_000, storage: "auto", stored: false }, start);
+    expect(make).toThrow(/out of WebAssembly memory/);
+    expect(engine.memory().used).toBe(used);
+  });
   it("methods that work on gradients on the host", () =>
     fails({ updater: { ...METHODS["set"]!()!, gradients: (grads) => grads } }, InputError, /changes gradients/));
 
   it("a checkpoint of another run, a damaged one, and a file that is none", async () => {
     const { checkpoints } = await run(options({ updater: METHODS["set"]!(), epochs: 1 }));
     const good = checkpoints[0]!;
-    await fails({ resume: good }, InputError, /run with other settings/);
+    const same = { resume: good, updater: METHODS["set"]!(), epochs: 1 };
+    await run(options(same));
+    const others: Partial<TrainOptions>[] = [
+      { epochs: 2 },
+      { seed: 8 },
+      { updater: methods["set"]!.create({ sparsity: 0.7, every: 3 }) },
+      { updater: METHODS["rigl"]!() },
+      { rate: constantRate(0.01) },
+      { storage: "masked" },
+      { batchSize: 8 },
+    ];
+    for (const other of others) await fails({ ...same, ...other }, InputError, /run with other settings/);
     await fails({ resume: good.slice(0, good.length - 1), epochs: 1, updater: METHODS["set"]!() }, InputError, /./);
     await fails({ resume: new TextEncoder().encode("not a checkpoint at all") }, InputError, /./);
   });

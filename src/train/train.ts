@@ -129,6 +129,9 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
     epochs,
     options.batchSize,
     updater?.name ?? "dense",
+    // Options of functions do not show: what they make of this run does.
+    [0, steps >> 1, steps].map((step) => [rate(step), updater?.targetSparsity(step) ?? 0]),
+    options.storage ?? "auto",
     options.train.count,
   ]);
   const common = { engine, model, optimizer, batchSize: options.batchSize, storage: options.storage ?? "auto", stored };

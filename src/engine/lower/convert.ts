@@ -1,7 +1,8 @@
 /** Steps that move a value from one layout to another, and that zero the borders of planes. */
 import { InputError } from "../../core/index.js";
 import type { Columns, Layout, Planes } from "../layout.js";
-import { at, type Lowering, local, type Placed, STRIP, whole } from "../lowering.js";
+import type { Lowering } from "../lowering.js";
+import { at, local, type Placed, STRIP, whole } from "../placed.js";
 import type { Call } from "../step.js";
 
 /** Emits the conversion of `value` and remembers the copy. */

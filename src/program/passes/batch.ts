@@ -53,9 +53,15 @@ export function atBatch({ one, grows }: BatchProgram, batch: number): Program {
   requireInteger("batch", batch, 1);
   if (batch === 1) return one;
   const copy = structuredClone(one) as unknown;
-  const holderOf = (root: unknown, at: readonly (string | number)[]) => at.slice(0, -1).reduce((holder, key) => (holder as Record<string | number, unknown>)[key], root) as Record<string | number, number>;
+  const holderOf = (root: unknown, at: readonly (string | number)[]) =>
+    at.slice(0, -1).reduce((holder, key) => (holder as Record<string | number, unknown> | undefined)?.[key], root) as Record<
+      string | number,
+      number
+    >;
   for (const { at, by } of grows) {
     const key = at.at(-1)!;
+    if (at.includes("__proto__") || typeof holderOf(one, at)?.[key] !== "number")
+      throw new InputError(`atBatch: ${at.join(".")} is no number of the program`);
     // Types may share one shape array, which then stands at several paths: set the number, do not add to it.
     holderOf(copy, at)[key] = holderOf(one, at)[key]! + by * (batch - 1);
   }

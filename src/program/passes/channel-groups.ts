@@ -46,7 +46,8 @@ export interface ChannelGraph {
 
 /** The links of a program. @throws InputError for a training program */
 export function linksOf(program: Program): ChannelLinks {
-  if (Object.keys(program.updates).length > 0) throw new InputError("channelGraph: expected an inference program, this one updates params; cut before training");
+  if (Object.keys(program.updates).length > 0)
+    throw new InputError("channelGraph: expected an inference program, this one updates params; cut before training");
   const links = new ChannelLinks(program);
   linkChannels(links);
   return links;
@@ -94,11 +95,19 @@ export function channelGraph(program: Program): ChannelGraph {
     entry.units.push({ members });
     grouped.set(key, entry);
   }
-  const groups = [...grouped.values()].filter(({ units: list }) => list.length > 1).map(({ roots, units: list }) => ({ name: nameOf(list[0]!), units: list, why: reasonsOf(links, roots[0]!), ordered: hasConstants(links, roots[0]!) }));
+  const groups = [...grouped.values()]
+    .filter(({ units: list }) => list.length > 1)
+    .map(({ roots, units: list }) => ({
+      name: nameOf(list[0]!),
+      units: list,
+      why: reasonsOf(links, roots[0]!),
+      ordered: hasConstants(links, roots[0]!),
+    }));
   return { groups, held };
 }
 
-const nameOf = (unit: ChannelUnit): string => (unit.members.find(({ axis, path }) => axis === 0 && path.endsWith("weight")) ?? unit.members[0]!).path;
+const nameOf = (unit: ChannelUnit): string =>
+  (unit.members.find(({ axis, path }) => axis === 0 && path.endsWith("weight")) ?? unit.members[0]!).path;
 
 /** What a unit touches: every (value, axis) with the number of positions, so that units of one group can change places. */
 function signature(links: ChannelLinks, root: number, members: readonly ChannelMember[]): string {
@@ -143,7 +152,12 @@ function reasonsOf(links: ChannelLinks, root: number): string[] {
 /** Whether a unit touches a constant that has one number per element. */
 const hasConstants = (links: ChannelLinks, root: number): boolean =>
   links.program.operations.some(
-    ({ op, outputs, attrs }) => op === "constant" && typeof attrs["value"] !== "number" && touched(links).get(root)!.some((place) => place.startsWith(`${outputs[0]}.`)),
+    ({ op, outputs, attrs }) =>
+      op === "constant" &&
+      typeof attrs["value"] !== "number" &&
+      touched(links)
+        .get(root)!
+        .some((place) => place.startsWith(`${outputs[0]}.`)),
   );
 
 /** The params of an operation, for messages. */

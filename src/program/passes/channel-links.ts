@@ -67,7 +67,13 @@ export class ChannelLinks {
   }
 
   /** Ties index i of one axis to index `map(i)` of another (default: the same), for `count` indices. */
-  tie(why: string, [a, axisA]: readonly [number, number], [b, axisB]: readonly [number, number], map: (i: number) => number = (i) => i, count = this.size(a, axisA)): void {
+  tie(
+    why: string,
+    [a, axisA]: readonly [number, number],
+    [b, axisB]: readonly [number, number],
+    map: (i: number) => number = (i) => i,
+    count = this.size(a, axisA),
+  ): void {
     const nodes: number[] = [];
     for (let i = 0; i < count; i++) {
       const node = this.node(a, axisA, i);

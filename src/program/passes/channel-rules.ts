@@ -15,7 +15,8 @@ const elementwise: Rule = (links, { op, inputs, outputs: [y] }) => {
   for (const x of inputs) {
     const lead = links.rank(y!) - links.rank(x);
     for (let axis = 0; axis < links.rank(x); axis++) {
-      if (links.size(x, axis) === links.size(y!, lead + axis)) links.tie(`${op} works position by position`, [x, axis], [y!, lead + axis]);
+      if (links.size(x, axis) === links.size(y!, lead + axis))
+        links.tie(`${op} works position by position`, [x, axis], [y!, lead + axis]);
     }
   }
 };
@@ -137,7 +138,8 @@ const slice: Rule = (links, { inputs: [x], outputs: [y], attrs }) => {
 
 const pad: Rule = (links, { inputs: [x], outputs: [y], attrs }) => {
   const before = attrs["before"] as number[];
-  for (let axis = 0; axis < links.rank(x!); axis++) links.tie("pad shifts positions", [x!, axis], [y!, axis], (i) => i + before[axis]!);
+  for (let axis = 0; axis < links.rank(x!); axis++)
+    links.tie("pad shifts positions", [x!, axis], [y!, axis], (i) => i + before[axis]!);
 };
 
 const concat: Rule = (links, { inputs, outputs: [y], attrs }) => {
@@ -193,7 +195,26 @@ const axisOf = ({ attrs }: Operation): readonly number[] => [attrs["axis"] as nu
 const planes = (): readonly number[] => [2, 3];
 
 const rules: Readonly<Record<string, Rule>> = {
-  ...Object.fromEntries([...Object.keys(unaryOps), "add", "sub", "mul", "div", "neg", "max", "min", "pow", "where", "equal", "greater", "greaterEqual", "stopGradient", "cast", "broadcastTo"].map((op) => [op, elementwise])),
+  ...Object.fromEntries(
+    [
+      ...Object.keys(unaryOps),
+      "add",
+      "sub",
+      "mul",
+      "div",
+      "neg",
+      "max",
+      "min",
+      "pow",
+      "where",
+      "equal",
+      "greater",
+      "greaterEqual",
+      "stopGradient",
+      "cast",
+      "broadcastTo",
+    ].map((op) => [op, elementwise]),
+  ),
   ...Object.fromEntries(["sum", "mean", "sumSquares", "reduceMax", "reduceMin"].map((op) => [op, reduction])),
   conv2d,
   matmul,
@@ -222,7 +243,8 @@ export function linkChannels(links: ChannelLinks): void {
     links.operation = i;
     const rule = Object.hasOwn(rules, operation.op) ? rules[operation.op] : undefined;
     if (rule) return rule(links, operation);
-    for (const value of [...operation.inputs, ...operation.outputs]) links.holdAll(`${operation.op} has no rule for cutting`, value);
+    for (const value of [...operation.inputs, ...operation.outputs])
+      links.holdAll(`${operation.op} has no rule for cutting`, value);
   });
   for (const [name, id] of Object.entries(program.outputs)) links.holdAll(`the output "${name}" is promised to the caller`, id);
 }

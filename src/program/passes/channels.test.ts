@@ -15,10 +15,25 @@ const randomParams = (program: Program, rng: Rng): Tree<Tensor> =>
     Object.entries(program.params).map(([path, p]) => {
       const { shape } = program.values[p.value]!;
       const positive = path.includes("var");
-      return [path, tensor(shape, Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => (positive ? 0.5 + rng.uniform() : rng.normal())))];
+      return [
+        path,
+        tensor(
+          shape,
+          Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => (positive ? 0.5 + rng.uniform() : rng.normal())),
+        ),
+      ];
     }),
   );
-const randomInputs = (program: Program, rng: Rng): Tree<Tensor> => Object.fromEntries(Object.entries(program.inputs).map(([name, id]) => [name, tensor(program.values[id]!.shape, Float32Array.from({ length: program.values[id]!.shape.reduce((a, b) => a * b, 1) }, () => rng.normal()))]));
+const randomInputs = (program: Program, rng: Rng): Tree<Tensor> =>
+  Object.fromEntries(
+    Object.entries(program.inputs).map(([name, id]) => [
+      name,
+      tensor(
+        program.values[id]!.shape,
+        Float32Array.from({ length: program.values[id]!.shape.reduce((a, b) => a * b, 1) }, () => rng.normal()),
+      ),
+    ]),
+  );
 const run = (program: Program, params: Tree<Tensor>, inputs: Tree<Tensor>) => interpret(program, { params, inputs }).outputs["y"]!;
 
 /** Cuts half of every group, and checks that the smaller network computes bit for bit what the masked one does. */
@@ -27,10 +42,14 @@ function checkCut(program: Program, seed = 1): { graph: ChannelGraph; before: nu
   const graph = channelGraph(program);
   const params = randomParams(program, rng);
   const inputs = randomInputs(program, rng);
-  const units = graph.groups.flatMap(({ units: list }) => [...rng.permutation(list.length)].slice(0, Math.floor(list.length / 2)).map((i) => list[i]!));
+  const units = graph.groups.flatMap(({ units: list }) =>
+    [...rng.permutation(list.length)].slice(0, Math.floor(list.length / 2)).map((i) => list[i]!),
+  );
   const cut = cutChannels(program, units);
   const small = cutParams(params, cut);
-  expect(Array.from(run(cut.program, small, inputs).data)).toEqual(Array.from(run(program, maskChannels(params, units), inputs).data));
+  expect(Array.from(run(cut.program, small, inputs).data)).toEqual(
+    Array.from(run(program, maskChannels(params, units), inputs).data),
+  );
   const count = (tree: Tree<Tensor>) => Object.values(tree).reduce((n, { data }) => n + data.length, 0);
   return { graph, before: count(params), after: count(small) };
 }
@@ -53,7 +72,9 @@ const conv = (o: number, i: number, k: number) => ({ shape: [o, i, k, k] });
 const everything = trace(
   ({ params: p, inputs }) => {
     const x = inputs["x"]!;
-    const a = ops.relu(ops.batchNormInference(ops.conv2d(x, p["a.weight"]!, { padding: 1 }), p["g"]!, p["b"]!, p["mean"]!, p["var"]!, 1e-5));
+    const a = ops.relu(
+      ops.batchNormInference(ops.conv2d(x, p["a.weight"]!, { padding: 1 }), p["g"]!, p["b"]!, p["mean"]!, p["var"]!, 1e-5),
+    );
     const wide = ops.conv2d(a, p["b.weight"]!, { padding: 1, stride: 2 });
     const shortcut = ops.pad(ops.slice(a, [0, 0, 0, 0], a.shape, [1, 1, 2, 2]), [0, 2, 0, 0], [0, 2, 0, 0]);
     const stream = ops.relu(ops.add(wide, shortcut));
@@ -67,9 +88,18 @@ const everything = trace(
   {
     inputs: { x: { shape: [2, 3, 8, 8] } },
     params: {
-      "a.weight": conv(4, 3, 3), g: { shape: [4] }, b: { shape: [4] }, mean: { shape: [4] }, var: { shape: [4] },
-      "b.weight": conv(8, 4, 3), "c.weight": conv(6, 8, 1), "d.weight": conv(16, 1, 3), "e.weight": conv(8, 4, 1), "e.bias": { shape: [8] },
-      "f.weight": { shape: [5, 32] }, "f.bias": { shape: [5] },
+      "a.weight": conv(4, 3, 3),
+      g: { shape: [4] },
+      b: { shape: [4] },
+      mean: { shape: [4] },
+      var: { shape: [4] },
+      "b.weight": conv(8, 4, 3),
+      "c.weight": conv(6, 8, 1),
+      "d.weight": conv(16, 1, 3),
+      "e.weight": conv(8, 4, 1),
+      "e.bias": { shape: [8] },
+      "f.weight": { shape: [5, 32] },
+      "f.bias": { shape: [5] },
     },
   },
 );
@@ -80,7 +110,8 @@ const attention = trace(
     const x = inputs["x"]!;
     const n = ops.rmsNorm(x, p["norm"]!, 1e-6);
     const heads = (v: ops.Operand & object, count: number) => ops.transpose(ops.reshape(v, [2, 5, count, 3]), [0, 2, 1, 3]);
-    const repeat = (v: ops.Operand & object) => ops.reshape(ops.broadcastTo(ops.reshape(v, [2, 2, 1, 5, 3]), [2, 2, 2, 5, 3]), [2, 4, 5, 3]);
+    const repeat = (v: ops.Operand & object) =>
+      ops.reshape(ops.broadcastTo(ops.reshape(v, [2, 2, 1, 5, 3]), [2, 2, 2, 5, 3]), [2, 4, 5, 3]);
     const q = heads(ops.linear(n, p["q.weight"]!, p["q.bias"]!), 4);
     const k = repeat(heads(ops.linear(n, p["k.weight"]!), 2));
     const v = repeat(heads(ops.linear(n, p["v.weight"]!), 2));
@@ -93,8 +124,15 @@ const attention = trace(
   {
     inputs: { x: { shape: [2, 5, 6] } },
     params: {
-      norm: { shape: [6] }, "q.weight": { shape: [12, 6] }, "q.bias": { shape: [12] }, "k.weight": { shape: [6, 6] }, "v.weight": { shape: [6, 6] }, "o.weight": { shape: [6, 12] },
-      "gate.weight": { shape: [8, 6] }, "up.weight": { shape: [8, 6] }, "down.weight": { shape: [6, 8] },
+      norm: { shape: [6] },
+      "q.weight": { shape: [12, 6] },
+      "q.bias": { shape: [12] },
+      "k.weight": { shape: [6, 6] },
+      "v.weight": { shape: [6, 6] },
+      "o.weight": { shape: [6, 12] },
+      "gate.weight": { shape: [8, 6] },
+      "up.weight": { shape: [8, 6] },
+      "down.weight": { shape: [6, 8] },
     },
   },
 );
@@ -104,7 +142,9 @@ describe("channel groups", () => {
     const { graph, before, after } = checkCut(everything);
     expect(after).toBeLessThan(before * 0.6);
     // Channels 0..3 of the first convolution are channels 2..5 of the stream; the concat puts the stream first.
-    const first = graph.groups.flatMap(({ units }) => units).find(({ members }) => members.some((m) => m.path === "a.weight" && m.axis === 0 && m.indices.includes(0)))!;
+    const first = graph.groups
+      .flatMap(({ units }) => units)
+      .find(({ members }) => members.some((m) => m.path === "a.weight" && m.axis === 0 && m.indices.includes(0)))!;
     expect(first.members).toContainEqual({ path: "b.weight", axis: 0, indices: [2] });
     expect(first.members).toContainEqual({ path: "c.weight", axis: 1, indices: [2] });
     const { held } = graph;
@@ -153,7 +193,9 @@ describe("cuts that are refused", () => {
   const graph = channelGraph(everything);
   const unit = graph.groups[0]!.units[0]!;
   it("name the reason", () => {
-    expect(() => cutChannels(everything, [{ members: [{ path: "a.weight", axis: 1, indices: [0] }] }])).toThrow('cannot be removed: the input "x" is given from outside');
+    expect(() => cutChannels(everything, [{ members: [{ path: "a.weight", axis: 1, indices: [0] }] }])).toThrow(
+      'cannot be removed: the input "x" is given from outside',
+    );
     expect(() => cutChannels(everything, [{ members: unit.members.slice(0, 1) }])).toThrow(/also removes position \d+ of/);
     expect(() => cutChannels(everything, [{ members: [{ path: "no", axis: 0, indices: [0] }] }])).toThrow('no param "no"');
     expect(() => cutChannels(everything, [{ members: [{ path: "a.weight", axis: 0, indices: [4] }] }])).toThrow("no position 4");
@@ -161,10 +203,10 @@ describe("cuts that are refused", () => {
     expect(() => cutChannels(everything, all)).toThrow("nothing would be left of");
   });
   it("an operation without a rule holds its axes", () => {
-    const program = trace(
-      ({ params: p, inputs }) => ({ outputs: { y: ops.topK(ops.linear(inputs["x"]!, p["w"]!), 2).values } }),
-      { inputs: { x: { shape: [1, 3] } }, params: { w: { shape: [4, 3] } } },
-    );
+    const program = trace(({ params: p, inputs }) => ({ outputs: { y: ops.topK(ops.linear(inputs["x"]!, p["w"]!), 2).values } }), {
+      inputs: { x: { shape: [1, 3] } },
+      params: { w: { shape: [4, 3] } },
+    });
     expect(channelGraph(program).groups).toEqual([]);
     expect(channelGraph(program).held[0]!.why).toContain("topK has no rule for cutting");
   });

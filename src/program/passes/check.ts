@@ -3,9 +3,11 @@ import { InputError, sameShape } from "../../core/index.js";
 import { operationNamed } from "../ops/index.js";
 import type { Program, ValueType } from "../types.js";
 
-const describe = ({ shape, dtype, pattern }: ValueType): string => `${dtype} [${shape.join(", ")}]${pattern === undefined ? "" : ` on the pattern of "${pattern}"`}`;
+const describe = ({ shape, dtype, pattern }: ValueType): string =>
+  `${dtype} [${shape.join(", ")}]${pattern === undefined ? "" : ` on the pattern of "${pattern}"`}`;
 
-const sameType = (a: ValueType, b: ValueType): boolean => sameShape(a.shape, b.shape) && a.dtype === b.dtype && a.pattern === b.pattern;
+const sameType = (a: ValueType, b: ValueType): boolean =>
+  sameShape(a.shape, b.shape) && a.dtype === b.dtype && a.pattern === b.pattern;
 
 /**
  * @throws InputError that names the operation: unknown, out of order, or with results of other types than its rule gives
@@ -15,12 +17,14 @@ export function checkProgram(program: Program): void {
   const made = new Uint8Array(values.length);
   const need = (id: number, where: string): ValueType => {
     const type = values[id];
-    if (!Number.isInteger(id) || !type) throw new InputError(`program: ${where} is value ${id}, of which there are ${values.length}`);
+    if (!Number.isInteger(id) || !type)
+      throw new InputError(`program: ${where} is value ${id}, of which there are ${values.length}`);
     return type;
   };
   for (const [id, type] of values.entries()) {
     const sizes = type?.shape;
-    if (!Array.isArray(sizes) || sizes.some((d) => !Number.isSafeInteger(d) || d < 0)) throw new InputError(`program: value ${id} has the shape ${JSON.stringify(sizes)}`);
+    if (!Array.isArray(sizes) || sizes.some((d) => !Number.isSafeInteger(d) || d < 0))
+      throw new InputError(`program: value ${id} has the shape ${JSON.stringify(sizes)}`);
   }
   for (const [name, id] of Object.entries(inputs)) {
     need(id, `input "${name}"`);
@@ -38,12 +42,14 @@ export function checkProgram(program: Program): void {
       return type;
     });
     const results = operationNamed(op).type(types, attrs);
-    if (results.length !== to.length) throw new InputError(`program: ${place} has ${to.length} results, its rule gives ${results.length}`);
+    if (results.length !== to.length)
+      throw new InputError(`program: ${place} has ${to.length} results, its rule gives ${results.length}`);
     results.forEach((type, k) => {
       const id = to[k]!;
       const claimed = need(id, `a result of ${place}`);
       if (made[id]) throw new InputError(`program: value ${id} is made twice, again by ${place}`);
-      if (!sameType(type, claimed)) throw new InputError(`program: ${place} gives ${describe(type)}, the program says ${describe(claimed)}`);
+      if (!sameType(type, claimed))
+        throw new InputError(`program: ${place} gives ${describe(type)}, the program says ${describe(claimed)}`);
       made[id] = 1;
     });
   });

@@ -24,13 +24,16 @@ export function cutChannels(program: Program, units: readonly ChannelUnit[]): Cu
     for (const { path, axis, indices } of members) {
       const param = program.params[path];
       if (!param) throw new InputError(`cutChannels: the program has no param "${path}"`);
-      if (param.layout.kind !== "dense") throw new InputError(`cutChannels: "${path}" is stored sparse; cut the dense program, then make it sparse`);
+      if (param.layout.kind !== "dense")
+        throw new InputError(`cutChannels: "${path}" is stored sparse; cut the dense program, then make it sparse`);
       for (const i of indices) {
         const size = program.values[param.value]!.shape[axis];
-        if (size === undefined || !Number.isInteger(i) || i < 0 || i >= size) throw new InputError(`cutChannels: "${path}" has no position ${i} on axis ${axis}`);
+        if (size === undefined || !Number.isInteger(i) || i < 0 || i >= size)
+          throw new InputError(`cutChannels: "${path}" has no position ${i} on axis ${axis}`);
         const node = links.node(param.value, axis, i);
         const why = links.heldWhy(node);
-        if (why !== undefined) throw new InputError(`cutChannels: position ${i} of "${path}", axis ${axis}, cannot be removed: ${why}`);
+        if (why !== undefined)
+          throw new InputError(`cutChannels: position ${i} of "${path}", axis ${axis}, cannot be removed: ${why}`);
         removed.add(links.find(node));
         listed.add(`${path}/${axis}/${i}`);
       }
@@ -49,28 +52,39 @@ export function cutChannels(program: Program, units: readonly ChannelUnit[]): Cu
       const stay = new Set(kept[path]![axis]);
       for (let i = 0; i < size; i++) {
         if (stay.has(i) || listed.has(`${path}/${axis}/${i}`)) continue;
-        throw new InputError(`cutChannels: removing these units also removes position ${i} of "${path}", axis ${axis}; list whole units of channelGraph`);
+        throw new InputError(
+          `cutChannels: removing these units also removes position ${i} of "${path}", axis ${axis}; list whole units of channelGraph`,
+        );
       }
-      if (stay.size === 0 && size > 0) throw new InputError(`cutChannels: nothing would be left of "${path}", axis ${axis}; keep at least one unit`);
+      if (stay.size === 0 && size > 0)
+        throw new InputError(`cutChannels: nothing would be left of "${path}", axis ${axis}; keep at least one unit`);
     });
   }
   const positions = program.values.map((_, id) => keptOf(id));
   const values = program.values.map((type, id): ValueType => ({ ...type, shape: positions[id]!.map((list) => list.length) }));
-  const operations = program.operations.map((operation): Operation => ({ ...operation, attrs: cutAttrs(operation, program, values, positions) }));
+  const operations = program.operations.map(
+    (operation): Operation => ({ ...operation, attrs: cutAttrs(operation, program, values, positions) }),
+  );
   for (const { op, inputs, outputs, attrs } of operations) {
     const types = operationNamed(op).type(
       inputs.map((id) => values[id]!),
       attrs,
     );
     outputs.forEach((id, i) => {
-      if (types[i]!.shape.join() !== values[id]!.shape.join()) throw new ShapeError(`cutChannels, ${op}`, { cut: values[id]!.shape, operation: types[i]!.shape }, "the cut shapes to fit");
+      if (types[i]!.shape.join() !== values[id]!.shape.join())
+        throw new ShapeError(`cutChannels, ${op}`, { cut: values[id]!.shape, operation: types[i]!.shape }, "the cut shapes to fit");
     });
   }
   return { program: { ...program, values, operations }, kept };
 }
 
 /** Attributes that count positions, counted anew. */
-function cutAttrs({ op, inputs, outputs, attrs }: Operation, program: Program, values: readonly ValueType[], positions: readonly (readonly number[][])[]): Attrs {
+function cutAttrs(
+  { op, inputs, outputs, attrs }: Operation,
+  program: Program,
+  values: readonly ValueType[],
+  positions: readonly (readonly number[][])[],
+): Attrs {
   const shape = values[outputs[0]!]!.shape;
   const before = (list: readonly number[], limit: number) => list.filter((i) => i < limit).length;
   switch (op) {
@@ -86,7 +100,11 @@ function cutAttrs({ op, inputs, outputs, attrs }: Operation, program: Program, v
     case "slice": {
       const [starts, stops] = [attrs["starts"], attrs["stops"]] as [number[], number[]];
       const stay = positions[inputs[0]!]!;
-      return { ...attrs, starts: starts.map((s, axis) => before(stay[axis]!, s)), stops: stops.map((s, axis) => before(stay[axis]!, s)) };
+      return {
+        ...attrs,
+        starts: starts.map((s, axis) => before(stay[axis]!, s)),
+        stops: stops.map((s, axis) => before(stay[axis]!, s)),
+      };
     }
     case "pad": {
       const widths = attrs["before"] as number[];

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { createRng, type Tensor, tensor } from "../../core/index.js";
-import { batchNormInference, conv2d, linear, mean, relu } from "../ops/index.js";
 import { interpret } from "../interpret.js";
+import { batchNormInference, conv2d, linear, mean, relu } from "../ops/index.js";
 import { trace } from "../trace.js";
 import type { Program } from "../types.js";
 import { anyBatch, atBatch } from "./batch.js";
@@ -51,7 +51,9 @@ describe("programs of any batch", () => {
 
   it("refuse a program whose operations depend on the batch", () => {
     const odd = (batch: number) =>
-      trace(({ inputs }) => ({ outputs: { y: batch === 1 ? relu(inputs["x"]!) : relu(relu(inputs["x"]!)) } }), { inputs: { x: { shape: [batch, 2] } } });
+      trace(({ inputs }) => ({ outputs: { y: batch === 1 ? relu(inputs["x"]!) : relu(relu(inputs["x"]!)) } }), {
+        inputs: { x: { shape: [batch, 2] } },
+      });
     expect(() => anyBatch(odd)).toThrow("must not depend on the batch");
   });
 });
@@ -79,7 +81,11 @@ describe("checkProgram", () => {
   it("passes what tracing made", () => checkProgram(good));
   it("names what is wrong", () => {
     const cases: [string, (p: never) => void][] = [
-      ["the program says f32 [9, 9]", (p: { values: { shape: number[] }[]; operations: { outputs: number[] }[] }) => void (p.values[p.operations[0]!.outputs[0]!]!.shape = [9, 9])],
+      [
+        "the program says f32 [9, 9]",
+        (p: { values: { shape: number[] }[]; operations: { outputs: number[] }[] }) =>
+          void (p.values[p.operations[0]!.outputs[0]!]!.shape = [9, 9]),
+      ],
       ["unknown", (p: { operations: { op: string }[] }) => void (p.operations[1]!.op = "frobnicate")],
       ["before it is made", (p: { operations: unknown[] }) => void p.operations.reverse()],
       ["is value 999", (p: { outputs: Record<string, number> }) => void (p.outputs["logits"] = 999)],

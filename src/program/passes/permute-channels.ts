@@ -9,8 +9,15 @@ import type { ChannelGroup } from "./channel-groups.js";
  * @param order a permutation of 0 .. units - 1
  * @throws InputError when `order` is none, or a param is missing
  */
-export function permuteChannels(params: Tree<Tensor>, { name, units, ordered }: ChannelGroup, order: ArrayLike<number>): Tree<Tensor> {
-  if (ordered) throw new InputError(`permuteChannels: the program holds a constant for each channel of ${name}; these channels must keep their places`);
+export function permuteChannels(
+  params: Tree<Tensor>,
+  { name, units, ordered }: ChannelGroup,
+  order: ArrayLike<number>,
+): Tree<Tensor> {
+  if (ordered)
+    throw new InputError(
+      `permuteChannels: the program holds a constant for each channel of ${name}; these channels must keep their places`,
+    );
   const seen = new Set(Array.from(order));
   if (order.length !== units.length || seen.size !== units.length || [...seen].some((u) => !(u >= 0 && u < units.length))) {
     throw new InputError(`permuteChannels: expected a permutation of the ${units.length} units of ${name}`);

@@ -37,7 +37,15 @@ export function productsOf(program: Program): Product[] {
     if (op === "conv2d") {
       const { groups } = attrs as unknown as ConvAttrs;
       const kind = groups === 1 ? "conv" : shape[1] === 1 ? "depthwise" : "grouped";
-      found.push({ ...place, kind, transposed: false, rows: shape[0]!, columns: sizeOf(shape.slice(1)), groups, uses: out[2]! * out[3]! });
+      found.push({
+        ...place,
+        kind,
+        transposed: false,
+        rows: shape[0]!,
+        columns: sizeOf(shape.slice(1)),
+        groups,
+        uses: out[2]! * out[3]!,
+      });
       return;
     }
     if (shape.length !== 2 || attrs["transposeA"] === true) return;

@@ -9,7 +9,8 @@ import type { Operation, Program } from "../types.js";
  */
 export function tapProgram(program: Program, values: Tree<number>): Program {
   for (const [name, id] of Object.entries(values)) {
-    if (program.values[id] === undefined) throw new InputError(`tapProgram: "${name}" asks for value ${id}; the program has ${program.values.length}`);
+    if (program.values[id] === undefined)
+      throw new InputError(`tapProgram: "${name}" asks for value ${id}; the program has ${program.values.length}`);
   }
   const used = new Set(Object.values(values));
   const kept: Operation[] = [];
@@ -18,7 +19,8 @@ export function tapProgram(program: Program, values: Tree<number>): Program {
     for (const id of operation.inputs) used.add(id);
     kept.push(operation);
   }
-  const still = <T>(tree: Tree<T>, at: (leaf: T) => number): Tree<T> => Object.fromEntries(Object.entries(tree).filter(([, leaf]) => used.has(at(leaf))));
+  const still = <T>(tree: Tree<T>, at: (leaf: T) => number): Tree<T> =>
+    Object.fromEntries(Object.entries(tree).filter(([, leaf]) => used.has(at(leaf))));
   return {
     values: program.values,
     operations: kept.reverse(),

@@ -5,7 +5,10 @@ import { syntheticCollection } from "../synthetic.js";
 
 /** A small synthetic collection with topics. */
 export const small = (documents: number, queries = 20, seed = 1) =>
-  syntheticCollection({ documents, queries, dim: 2000, documentTerms: 40, queryTerms: 12, areas: 8, topicsPerArea: 4 }, createRng(seed));
+  syntheticCollection(
+    { documents, queries, dim: 2000, documentTerms: 40, queryTerms: 12, areas: 8, topicsPerArea: 4 },
+    createRng(seed),
+  );
 
 /** Uniform random vectors without structure; some rows are empty, some values repeat. */
 export function unstructured(rows: number, cols: number, most: number, seed: number): SparseMatrix {

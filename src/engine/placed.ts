@@ -1,0 +1,21 @@
+/** Where values lie, and how steps speak of them. */
+import type { Layout } from "./layout.js";
+import type { Access, Buffer } from "./step.js";
+
+/** Where a value lies. `clean`: everything outside the pixels of its planes is zero. */
+export interface Placed {
+  readonly buffer: Buffer;
+  readonly offset: number;
+  readonly layout: Layout;
+  clean: boolean;
+}
+
+/** Samples per strip of a columns layout. */
+export const STRIP = 32;
+
+/** The address of a placed value, once buffers have theirs. */
+export const at = (placed: Placed): number => placed.buffer.address + placed.offset;
+/** Each unit uses its own slice of a value. */
+export const local = (placed: Placed): Access => ({ buffer: placed.buffer, local: true });
+/** The whole of a value is used by every unit. */
+export const whole = (placed: Placed): Access => ({ buffer: placed.buffer, local: false });
