@@ -92,7 +92,10 @@ export async function* retrievalSuite(options: RetrievalOptions): AsyncGenerator
       round(exact, (q) => inverted.termAtATime(q, 10));
       round(own, (q) => index.searchRaw(q, setting));
       // The first round warms both sides up.
-      if (r === 0) for (const t of [exact, own]) (t.medians.length = 0), (t.all.length = 0);
+      for (const side of r === 0 ? [exact, own] : []) {
+        side.medians.length = 0;
+        side.all.length = 0;
+      }
     }
     const few: Timed = { medians: [], all: [] };
     const fewOwn: Timed = { medians: [], all: [] };

@@ -7,7 +7,16 @@ import { countParams, type Model } from "../../src/models/index.js";
 import { initParams } from "../../src/nn/index.js";
 import { oneCycle, sgd, stepRate } from "../../src/optim/index.js";
 import { countKept, densityOf, keepCount, maskHash, prunableOf, randomMasks, type Updater } from "../../src/sparsity/index.js";
-import { auroc, createPredictor, expectedCalibrationError, fgsmAccuracy, logitAccuracy, maxSoftmax, negativeLogLikelihood, paramInfos } from "../../src/train/index.js";
+import {
+  auroc,
+  createPredictor,
+  expectedCalibrationError,
+  fgsmAccuracy,
+  logitAccuracy,
+  maxSoftmax,
+  negativeLogLikelihood,
+  paramInfos,
+} from "../../src/train/index.js";
 import type { JobContext } from "../harness/index.js";
 import { costOf } from "../shared/cost.js";
 import { mnistDigits, splitsOf } from "../shared/datasets.js";
@@ -32,20 +41,38 @@ async function dataOf({ data, images }: Config, dataFolder: string): Promise<Dat
 
 /** Trained parameters that are not zero at a density. */
 function nonZerosAt(model: Model, density: number): number {
-  const prunable = Object.values(prunableOf("random-pruning", paramInfos(model))).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  const prunable = Object.values(prunableOf("random-pruning", paramInfos(model))).reduce(
+    (sum, { shape }) => sum + sizeOf(shape),
+    0,
+  );
   return countParams(model) - prunable + keepCount(prunable, 1 - density);
 }
 
 /** The updater of a masking; `steps` is the length of the run. */
-function updaterOf(engine: Engine, model: Model, { masking, density, seed, batch }: Config, { train }: DatasetSplits, steps: number): Updater | undefined {
+function updaterOf(
+  engine: Engine,
+  model: Model,
+  { masking, density, seed, batch }: Config,
+  { train }: DatasetSplits,
+  steps: number,
+): Updater | undefined {
   const sparsity = 1 - density;
   // What the training loop will begin with: the same first weights and the same first batch.
   const rng = createRng(seed);
   const params = () => initParams(model.module, rng.split("init"));
-  const first = () => createLoader(train, { batchSize: batch, rng: rng.split("data"), remainder: "drop" }).epoch(0).next().value!;
+  const first = () =>
+    createLoader(train, { batchSize: batch, rng: rng.split("data"), remainder: "drop" })
+      .epoch(0)
+      .next().value!;
   const grasp = () => graspMasks(engine, model, params(), first(), sparsity);
   const cited = { distribution: "global", ranking: "global" } as const;
-  const graspCard = { ...cited, title: "pruning at initialisation by gradient signal preservation", paper: { citation: "Wang et al. 2020", id: "arXiv:2002.07376" }, criterion: "grasp", information: "second order" } as const;
+  const graspCard = {
+    ...cited,
+    title: "pruning at initialisation by gradient signal preservation",
+    paper: { citation: "Wang et al. 2020", id: "arXiv:2002.07376" },
+    criterion: "grasp",
+    information: "second order",
+  } as const;
   const made: Readonly<Record<Masking, () => Updater | undefined>> = {
     dense: () => undefined,
     "small-dense": () => undefined,
@@ -56,9 +83,21 @@ function updaterOf(engine: Engine, model: Model, { masking, density, seed, batch
     "erk+": () => staticRandom({ sparsity, distribution: "erk+" }),
     "snip-ratio": () => snip({ sparsity, positions: "random" }),
     "snip-mask": () => snip({ sparsity }),
-    "grasp-ratio": () => givenMasks(randomMasks(paramInfos(model), mapTree(grasp(), countKept), rng.split("masks")), { name: "grasp-ratio", ...graspCard }),
+    "grasp-ratio": () =>
+      givenMasks(randomMasks(paramInfos(model), mapTree(grasp(), countKept), rng.split("masks")), {
+        name: "grasp-ratio",
+        ...graspCard,
+      }),
     "grasp-mask": () => givenMasks(grasp(), { name: "grasp-mask", ...graspCard }),
-    "synflow-mask": () => givenMasks(synflowMasks(engine, model, params(), sparsity), { name: "synflow-mask", ...cited, title: "pruning at initialisation by synaptic flow", paper: { citation: "Tanaka et al. 2020", id: "arXiv:2006.05467" }, criterion: "synflow", information: "weights" }),
+    "synflow-mask": () =>
+      givenMasks(synflowMasks(engine, model, params(), sparsity), {
+        name: "synflow-mask",
+        ...cited,
+        title: "pruning at initialisation by synaptic flow",
+        paper: { citation: "Tanaka et al. 2020", id: "arXiv:2006.05467" },
+        criterion: "synflow",
+        information: "weights",
+      }),
     "magnitude-init": () => oneShotMagnitude({ sparsity, distribution: "global" }),
     "magnitude-trained": () => oneShotMagnitude({ sparsity, distribution: "global", at: Math.round(0.6 * steps) }),
     set: () => set({ sparsity, every: Math.max(1, Math.round(steps / 20)), until: Math.round(0.75 * steps) }),

@@ -10,7 +10,9 @@ type Stages = readonly [number, number, number];
 /** Stage and stride of each convolution: each stage begins with a stride of 2; convolutions are dealt out from the first stage on. */
 export function layoutOf(depth: number): { readonly stage: 0 | 1 | 2; readonly stride: number }[] {
   const layers = requireInteger("depth", depth, 3) - 1;
-  return ([0, 1, 2] as const).flatMap((stage) => Array.from({ length: Math.floor((layers + 2 - stage) / 3) }, (_, i) => ({ stage, stride: i === 0 ? 2 : 1 })));
+  return ([0, 1, 2] as const).flatMap((stage) =>
+    Array.from({ length: Math.floor((layers + 2 - stage) / 3) }, (_, i) => ({ stage, stride: i === 0 ? 2 : 1 })),
+  );
 }
 
 /** 3x3 convolutions with batch normalisation and ReLU, the mean over the plane, a linear layer. @param stages channels of each stage */
@@ -32,7 +34,9 @@ function staged(depth: number, stages: Stages, inputShape: readonly number[], cl
 /** The network of a configuration. */
 export function networkOf({ family, width, depth }: Network, inputShape: readonly number[], classes: number): Model {
   const channels = (times: number) => Math.max(1, Math.round(times * width));
-  return family === "plain" ? staged(depth, [channels(1), channels(2), channels(4)], inputShape, classes) : resnet({ depth, width: width / 16, inputShape, classes });
+  return family === "plain"
+    ? staged(depth, [channels(1), channels(2), channels(4)], inputShape, classes)
+    : resnet({ depth, width: width / 16, inputShape, classes });
 }
 
 /**
@@ -40,11 +44,15 @@ export function networkOf({ family, width, depth }: Network, inputShape: readonl
  * @throws InputError when no width comes that near
  */
 export function smallTwin(network: Network, target: number, inputShape: readonly number[], classes: number): Model {
-  const { model } = twinOfSize((width) => networkOf({ ...network, width }, inputShape, classes), Math.floor(1.02 * target), { low: 0.1, high: network.width });
+  const { model } = twinOfSize((width) => networkOf({ ...network, width }, inputShape, classes), Math.floor(1.02 * target), {
+    low: 0.1,
+    high: network.width,
+  });
   const params = countParams(model);
   if (params < 0.98 * target) {
     const found = nearby(network, target, inputShape, classes);
-    if (!found) throw new InputError(`random-pruning: no ${model.name} has within 2 % of ${target} parameters; the nearest has ${params}`);
+    if (!found)
+      throw new InputError(`random-pruning: no ${model.name} has within 2 % of ${target} parameters; the nearest has ${params}`);
     return found;
   }
   return model;

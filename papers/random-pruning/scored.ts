@@ -1,10 +1,19 @@
 /** Masks that are scored at initialisation: SNIP, GraSP, SynFlow. */
-import { filterTree, mapTree, type Tensor, tensor, type Tree } from "../../src/core/index.js";
+import { filterTree, mapTree, type Tensor, type Tree, tensor } from "../../src/core/index.js";
 import type { Engine } from "../../src/engine/index.js";
 import { forward, type Model } from "../../src/models/index.js";
 import { paramSpecs } from "../../src/nn/index.js";
 import { abs, constant, gradients, sum, trace } from "../../src/program/index.js";
-import { applyMask, fullMask, graspScores, keepCount, type Mask, prunableOf, selectGlobal, snip } from "../../src/sparsity/index.js";
+import {
+  applyMask,
+  fullMask,
+  graspScores,
+  keepCount,
+  type Mask,
+  prunableOf,
+  selectGlobal,
+  snip,
+} from "../../src/sparsity/index.js";
 import { hessianGradient, paramInfos } from "../../src/train/index.js";
 
 /** Logits are divided by this for GraSP, as in the official code. */
@@ -24,10 +33,20 @@ const select = (infos: Tree<{ readonly shape: readonly number[] }>, scores: Tree
  *
  * Wang et al. 2020, arXiv:2002.07376, algorithm 1, on one batch.
  */
-export function graspMasks(engine: Engine, model: Model, params: Tree<Tensor>, batch: { inputs: Float32Array; labels: Int32Array }, sparsity: number): Tree<Mask> {
+export function graspMasks(
+  engine: Engine,
+  model: Model,
+  params: Tree<Tensor>,
+  batch: { inputs: Float32Array; labels: Int32Array },
+  sparsity: number,
+): Tree<Mask> {
   const infos = prunableOf("grasp", paramInfos(model));
   const weights = filterTree(params, (_, path) => path in infos);
-  return select(infos, graspScores(weights, hessianGradient(engine, model, params, batch, Object.keys(infos), TEMPERATURE)), sparsity);
+  return select(
+    infos,
+    graspScores(weights, hessianGradient(engine, model, params, batch, Object.keys(infos), TEMPERATURE)),
+    sparsity,
+  );
 }
 
 /**
@@ -44,7 +63,10 @@ export function synflowMasks(engine: Engine, model: Model, params: Tree<Tensor>,
       const sizes = mapTree(p, (value, path) => (model.module.params[path]!.kind === "statistic" ? value : abs(value)));
       const ones = constant(Object.values(p)[0]!.graph, [1, ...model.inputShape], 1);
       const flow = sum(forward(model, sizes, ones, false).logits);
-      const found = gradients(flow, paths.map((path) => p[path]!));
+      const found = gradients(
+        flow,
+        paths.map((path) => p[path]!),
+      );
       return { outputs: Object.fromEntries(paths.map((path, i) => [path, found[i]!])) };
     },
     { params: paramSpecs(model.module) },

@@ -102,6 +102,33 @@ describe.each(KINDS)("%s weights", (kind) => {
   });
 });
 
+describe.each(["csr", "block2", "block4"] as Kind[])("the sparse path, %s", (kind) => {
+  it("serves all three products of a strided and an unstrided convolution; no dense kernel runs", () => {
+    const rng = createRng(6);
+    const weights = { a: testWeight([16, 16, 3, 3], kind, rng), b: testWeight([16, 16, 3, 3], kind, rng) };
+    const program = trace(
+      ({ params, inputs }) => {
+        const y = conv2d(relu(conv2d(inputs["x"]!, params["a"]!, { padding: 1 })), params["b"]!, { stride: 2, padding: 1 });
+        const [dx, da, db] = gradients(sum(mul(y, y)), [inputs["x"]!, params["a"]!, params["b"]!]) as [Value, Value, Value];
+        return { outputs: { dx, da, db } };
+      },
+      { params: { a: weights.a.spec, b: weights.b.spec }, inputs: { x: { shape: [4, 16, 8, 8] } } },
+    );
+    const store = engine.params({ a: weights.a.spec, b: weights.b.spec }, { a: weights.a.value, b: weights.b.value });
+    const plan = engine.compile(program, store);
+    plan.run({ x: randomTensor([4, 16, 8, 8], rng) });
+    const family = (kernel: string) => kernel.replace(/_\d+$/, "");
+    const ran = new Set(plan.profile(() => performance.now()).map(({ kernel }) => family(kernel)));
+    const block = blockOf(kind);
+    for (const kernel of [`sp${block}`, "sp1", `sddmm${block}`]) expect(ran).toContain(kernel);
+    for (const dense of ["wgemm", "wdots", "dots", "gemm_5x8", "w4_in", ...(block === 4 ? [] : ["sp4"])])
+      expect(ran).not.toContain(dense);
+    expect(plan.decisions.filter(({ kernel }) => /dense|winograd|^dots/.test(kernel))).toEqual([]);
+    plan.close();
+    store.close();
+  });
+});
+
 describe("dense 3x3 by Winograd", () => {
   // F(4x4, 3x3) in float32: a few 1e-6 of the greatest value (Lavin and Gray 2016).
   it.each([

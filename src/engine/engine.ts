@@ -3,17 +3,19 @@ import { type AnyTensor, requireInteger, type Tree } from "../core/index.js";
 import {
   Arena,
   createPool,
+  defaultTiles,
   GEMM_SCRATCH,
   type Kernels,
   type LoadOptions,
   loadKernels,
   type Pool,
+  type Tiles,
+  tune,
   WINOGRAD_SCRATCH,
   writePlan,
 } from "../kernels/index.js";
 import type { ParamSpec, Program } from "../program/index.js";
 import { type Compiled, compileProgram } from "./compile.js";
-import type { LoweringOptions } from "./lowering.js";
 import { type Live, ParamStore } from "./params.js";
 import { createPlan, type Plan } from "./plan.js";
 
@@ -23,6 +25,8 @@ export interface EngineOptions {
   readonly threads?: number | undefined;
   /** Kernel build: `plain` gives the same bits everywhere; `relaxed` fuses multiply and add where the host can. Default `plain`. */
   readonly flavor?: LoadOptions["flavor"];
+  /** A clock in milliseconds: the tile variants of the main kernels are timed at start (about 60 ms). Without it: tiles known to be safe. */
+  readonly now?: (() => number) | undefined;
 }
 
 /** Options of `compile`. */
@@ -59,8 +63,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   const arena = new Arena(kernels);
   const pool: Pool = await createPool(kernels, threads);
   const scratch = arena.allocate(SCRATCH * pool.threads, "scratch");
-  const tiles: LoweringOptions["tiles"] =
-    kernels.flavor === "relaxed" ? { sp1: "sp1_28", gemm: "gemm_6x8" } : { sp1: "sp1_28", gemm: "gemm_5x8" };
+  const tiles: Tiles = options.now ? tune(arena, { now: options.now }) : defaultTiles(kernels);
 
   return {
     kernels,

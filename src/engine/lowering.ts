@@ -5,6 +5,7 @@
  * emitted because the bias, residual or activation that follows may still join it.
  */
 import { InputError, sizeOf, type Tree } from "../core/index.js";
+import type { Tiles } from "../kernels/index.js";
 import type { Operation, Program, ValueType } from "../program/index.js";
 import { bareGeometry, type ConvShape, geometries } from "./geometry.js";
 import {
@@ -49,7 +50,7 @@ export interface Pending {
 export interface LoweringOptions {
   readonly threads: number;
   /** Names of the kernels that were fastest on this machine. */
-  readonly tiles: { readonly sp1: "sp1_16" | "sp1_24" | "sp1_28" | "sp1_32"; readonly gemm: "gemm_4x8" | "gemm_5x8" | "gemm_6x8" };
+  readonly tiles: Tiles;
   /** Winograd F(4x4) for dense 3x3 convolutions: bounded, not bit-exact against the direct sum. */
   readonly winograd: boolean;
   /** Params and topologies rarely change: index lists may take longer to make. */

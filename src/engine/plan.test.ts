@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type AnyTensor, createRng, InputError, ShapeError, type Tree, tensor } from "../core/index.js";
 import {
   add,
+  cast,
   conv2d,
   crossEntropy,
   gather,
@@ -337,6 +338,30 @@ describe("updates in place", () => {
     expect([...store.view("m")]).toEqual([5, 3]);
     expect([...plan.run({ x: [1, 1] })["was"]!.data]).toEqual([5, 3]);
     expect([...store.view("m")]).toEqual([3.5, 2.5]);
+  });
+});
+
+describe("integers and bytes", () => {
+  it("come in, become numbers, and go out", () => {
+    const program = trace(
+      ({ inputs }) => ({
+        outputs: {
+          b: cast(inputs["b"]!, "f32"),
+          i: cast(inputs["i"]!, "f32"),
+          back: cast(mul(cast(inputs["i"]!, "f32"), 2), "i32"),
+        },
+      }),
+      {
+        inputs: { b: { shape: [5], dtype: "u8" }, i: { shape: [3], dtype: "i32" } },
+      },
+    );
+    const { plan } = compile(engine, program, {}, {});
+    const out = plan.run({ b: Uint8Array.of(0, 1, 127, 128, 255), i: [-3, 0, 70000] });
+    expect([...out["b"]!.data]).toEqual([0, 1, 127, 128, 255]);
+    expect([...out["i"]!.data]).toEqual([-3, 0, 70000]);
+    expect([...out["back"]!.data]).toEqual([-6, 0, 140000]);
+    expect(() => plan.run({ b: [0, 0, 0, 0, 256] })).toThrow(/\[0, 256\), got 256 at position 4/);
+    expect(() => plan.run({ i: [0, 0.5, 0] })).toThrow(/got 0.5 at position 1/);
   });
 });
 

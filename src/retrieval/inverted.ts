@@ -1,8 +1,9 @@
 /** The classical baselines on the same kernels: an exact inverted index searched term at a time, and with MaxScore. */
 import { InputError, requireInteger } from "../core/index.js";
+import { wasmBase64 } from "../kernels/generated/inverted.js";
 import { checkVector, type SparseMatrix, type SparseVector, transpose } from "./csr.js";
 import { MAX_RESULTS, type RawHits } from "./searcher.js";
-import { kernelModule } from "./store.js";
+import { compileOnce } from "./store.js";
 
 interface Exports {
   termAtATime(
@@ -79,7 +80,7 @@ export async function buildInverted(documents: SparseMatrix): Promise<InvertedIn
   if (size > 2 ** 32 - 65536)
     throw new InputError(`inverted index: ${entries} postings need ${size} bytes, more than 4 GiB: split the collection`);
   const memory = new WebAssembly.Memory({ initial: Math.ceil(size / 65536), maximum: 65536 });
-  const instance = await WebAssembly.instantiate(await kernelModule(false), { env: { memory, abort: () => {} } });
+  const instance = await WebAssembly.instantiate(await compileOnce(wasmBase64, false), { env: { memory, abort: () => {} } });
   const kernels = instance.exports as unknown as Exports;
   new Uint32Array(memory.buffer, at.offsets, dim + 1).set(lists.offsets);
   new Uint32Array(memory.buffer, at.documents, entries).set(lists.indices);

@@ -152,7 +152,13 @@ describe("blocks", () => {
     let pairs = 0;
     for (let b = 1; b < bounds.length; b++) {
       const block = list.subarray(bounds[b - 1]!, bounds[b]!);
-      for (const d of block) for (const e of block) if (d < e) pairs++, (same += topicOf[d] === topicOf[e] ? 1 : 0);
+      for (const d of block) {
+        for (const e of block) {
+          if (d >= e) continue;
+          pairs++;
+          if (topicOf[d] === topicOf[e]) same++;
+        }
+      }
     }
     const sizes = new Map<number, number>();
     for (const t of topicOf) sizes.set(t, (sizes.get(t) ?? 0) + 1);

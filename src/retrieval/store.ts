@@ -57,12 +57,21 @@ export function extend(memory: WebAssembly.Memory, bytes: number): number {
   return at;
 }
 
-const compiled: { plain?: Promise<WebAssembly.Module>; shared?: Promise<WebAssembly.Module> } = {};
+const compiled = new Map<string, Promise<WebAssembly.Module>>();
 
-/** The kernels' module, compiled once; for shared memory its import is declared shared. */
-export function kernelModule(shared: boolean): Promise<WebAssembly.Module> {
-  const key = shared ? "shared" : "plain";
-  return (compiled[key] ??= WebAssembly.compile(shared ? declareShared(decodeBase64(wasmBase64)) : decodeBase64(wasmBase64)));
+/** The search kernels' module, compiled once; for shared memory its import is declared shared. */
+export const kernelModule = (shared: boolean): Promise<WebAssembly.Module> => compileOnce(wasmBase64, shared);
+
+/** Compiles a module once. */
+export function compileOnce(base64: string, shared: boolean): Promise<WebAssembly.Module> {
+  const key = `${shared} ${base64}`;
+  let module = compiled.get(key);
+  if (!module) {
+    const bytes = decodeBase64(base64);
+    module = WebAssembly.compile(shared ? declareShared(bytes) : bytes);
+    compiled.set(key, module);
+  }
+  return module;
 }
 
 function decodeBase64(text: string): Uint8Array<ArrayBuffer> {

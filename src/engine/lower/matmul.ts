@@ -5,7 +5,7 @@
 import { InputError } from "../../core/index.js";
 import type { Operation } from "../../program/index.js";
 import { type Columns, columnsOf, ROWS } from "../layout.js";
-import { at, type Lowering, local, ONE, type Placed, STRIP, whole } from "../lowering.js";
+import { at, type Epilogue, type Lowering, local, ONE, type Placed, STRIP, whole } from "../lowering.js";
 import type { Domain } from "../step.js";
 import { countsOf, liveCount, type Topology, transposed } from "../topology.js";
 import { turn } from "./weights.js";
@@ -74,6 +74,7 @@ function denseProduct(l: Lowering, operation: Operation, transposeA: boolean, tr
       const { bias, lo, hi } = epilogue;
       const reads = [whole(x), whole(w), ...(bias ? [whole(bias)] : [])];
       if (m === 1 && w.layout.kind === "rows") {
+        if (l.options.frozen && transposeB && n * k >= WORTH_PACKING) return packedRow(l, operation, x, w, result, n, k, epilogue);
         // One row: y = W x over contiguous weight rows, or x W as a sum of weight rows.
         const kernel = transposeB ? "gemv" : "gemv_t";
         l.step({
@@ -137,6 +138,55 @@ function denseProduct(l: Lowering, operation: Operation, transposeA: boolean, tr
       return result;
     },
   });
+}
+
+/** Elements from which a matrix is packed once for products with one row. */
+const WORTH_PACKING = 1 << 12;
+
+/** y = W x with W packed once, read as one stream. */
+function packedRow(
+  l: Lowering,
+  operation: Operation,
+  x: Placed,
+  w: Placed,
+  result: Placed,
+  m: number,
+  k: number,
+  { bias, lo, hi }: Epilogue,
+): Placed {
+  const packed = l.temporary(Math.ceil(m / 4) * Math.ceil(k / 4) * 64, "packed weights");
+  l.step({
+    name: "pack weights",
+    domain: ONE,
+    reads: [whole(w)],
+    writes: [{ buffer: packed, local: false }],
+    emit: (call) => call("pack4x4", { m, k, a: at(w), lda: k * 4, out: packed.address }),
+  });
+  const blocks = Math.ceil(m / 4);
+  const parts = Math.min(l.options.threads, blocks);
+  l.step({
+    name: "matmul",
+    domain: { key: `row:${m}`, units: parts, parts },
+    reads: [whole(x), { buffer: packed, local: false }, ...(bias ? [whole(bias)] : [])],
+    writes: [whole(result)],
+    emit(call, { unit }) {
+      const from = Math.floor((blocks * unit) / parts) * 4;
+      const to = Math.min(m, Math.floor((blocks * (unit + 1)) / parts) * 4);
+      const skip = from * Math.ceil(k / 4) * 16;
+      call("gemv_packed", {
+        m: to - from,
+        k,
+        w: packed.address + skip,
+        x: at(x),
+        bias: bias ? at(bias) + from * 4 : 0,
+        y: at(result) + from * 4,
+        lo,
+        hi,
+      });
+    },
+  });
+  l.decide(operation, "gemv_packed", "one row, packed weights", l.paramOf(operation.inputs[1]!));
+  return result;
 }
 
 /** The same product written feature by feature: C^T = B^T A^T. */
@@ -230,6 +280,8 @@ function batched(l: Lowering, operation: Operation, transposeA: boolean, transpo
   l.decide(operation, kernel, "dense, batched");
 }
 
+/** Two tiles of 16 make a strip of the batch; on 128 samples as fast as the longer tiles or faster. */
+const COLUMN_KERNEL = "sp1_16";
 const STRIP_KERNELS = { 2: "sp2_16", 4: "sp4_8" } as const;
 const GEMV_KERNELS = { 1: "spgemv1", 2: "spgemv2", 4: "spgemv4" } as const;
 
@@ -298,7 +350,7 @@ function sparseProduct(l: Lowering, operation: Operation, forward: boolean): voi
         l.decide(operation, kernel, "sparse, one row", l.paramOf(b));
         return result;
       }
-      const kernel = block === 1 ? l.options.tiles.sp1 : STRIP_KERNELS[block];
+      const kernel = block === 1 ? COLUMN_KERNEL : STRIP_KERNELS[block];
       const columns = layout as Columns;
       l.step({
         name: "sparse matmul",

@@ -1,12 +1,14 @@
 /** Every kernel template of the engine's module, in the order that numbers the kernels. */
-import type { Flavor, Template } from "./emit.js";
+
 import { batchnorm } from "./batchnorm.js";
 import { copies } from "./copy.js";
 import { depthwise3 } from "./depthwise.js";
 import { elementwise } from "./elementwise.js";
+import type { Flavor, Template } from "./emit.js";
 import { gather } from "./gather.js";
-import { maths } from "./maths.js";
 import { gemm } from "./gemm.js";
+import { gemvPacked } from "./gemv-packed.js";
+import { maths } from "./maths.js";
 import { misc } from "./misc.js";
 import { norms } from "./norm.js";
 import { optimiser } from "./optimiser.js";
@@ -17,7 +19,28 @@ import { reduction } from "./reduce.js";
 import { sddmm } from "./sddmm.js";
 import { softmax } from "./softmax.js";
 import { spmm } from "./spmm.js";
-import { winograd } from "./winograd.js";
 import { spread } from "./spread.js";
+import { winograd } from "./winograd.js";
 
-export const templates: readonly ((flavor: Flavor) => Template)[] = [copies, spmm, sddmm, packs, misc, gemm, winograd, maths, batchnorm, elementwise, reduction, softmax, optimiser, planes, gather, random, norms, spread, depthwise3];
+export const templates: readonly ((flavor: Flavor) => Template)[] = [
+  copies,
+  spmm,
+  sddmm,
+  packs,
+  misc,
+  gemm,
+  winograd,
+  maths,
+  batchnorm,
+  elementwise,
+  reduction,
+  softmax,
+  optimiser,
+  planes,
+  gather,
+  random,
+  norms,
+  spread,
+  depthwise3,
+  gemvPacked,
+];
