@@ -71,6 +71,9 @@ export const BINARY = {
 /** Reductions along an axis. */
 export const REDUCE = { sum: 0, mean: 1, max: 2, min: 3, sumSquares: 4 } as const;
 
+/** Name of an operation with one input. */
 export type UnaryKind = keyof typeof UNARY;
+/** Name of an operation with two inputs. */
 export type BinaryKind = keyof typeof BINARY;
+/** Name of a reduction. */
 export type ReduceKind = keyof typeof REDUCE;

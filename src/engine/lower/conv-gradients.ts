@@ -105,7 +105,7 @@ function joinSum(l: Lowering, dx: number, layout: Planes): Placed | undefined {
   const other = user.inputs[0] === dx ? user.inputs[1]! : user.inputs[0]!;
   if (other === dx || l.pending.has(other) || l.type(other).shape.join() !== l.type(dx).shape.join()) return undefined;
   const placed = l.copies(other)[0];
-  if (!placed || placed.layout.kind !== "planes" || placed.layout.plane !== layout.plane || placed.layout.lanes !== layout.lanes)
+  if (placed?.layout.kind !== "planes" || placed.layout.plane !== layout.plane || placed.layout.lanes !== layout.lanes)
     return undefined;
   if (!l.dies(other, placed, users[0]!)) return undefined;
   l.done[users[0]!] = 1;

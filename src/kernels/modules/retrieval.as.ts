@@ -8,19 +8,43 @@
  */
 
 // context words (u32 each)
-// @ts-ignore: decorator
-@inline function word(ctx: usize, i: i32): u32 { return load<u32>(ctx + (i << 2)); }
-const DOCS: i32 = 0, DIM: i32 = 1, WIDE_COORDS: i32 = 2, VALUES: i32 = 3, WIDE_BLOCKS: i32 = 4,
-  DOC_QUADS: i32 = 5, FORWARD: i32 = 6, LIST_BLOCKS: i32 = 7, BLOCK_STARTS: i32 = 8, POSTINGS: i32 = 9,
-  BLOCK_MIN: i32 = 10, BLOCK_STEP: i32 = 11, LIST_TERMS: i32 = 12, TERM_COORDS: i32 = 13, TERM_STARTS: i32 = 14,
-  LIST_ENTRIES: i32 = 15, ENTRIES: i32 = 16, WIDE_STARTS: i32 = 17, DENSE: i32 = 18, VISITED: i32 = 19,
-  LOG: i32 = 20, SCORES: i32 = 21, ORDER: i32 = 22, HEAP: i32 = 23, CHOSEN: i32 = 24, STATS: i32 = 25,
-  NEIGHBOURS: i32 = 26, NEIGHBOUR_COUNT: i32 = 27, RUNS: i32 = 28;
+function word(ctx: usize, i: i32): u32 {
+  return load<u32>(ctx + (i << 2));
+}
+const DOCS: i32 = 0,
+  WIDE_COORDS: i32 = 2,
+  VALUES: i32 = 3,
+  WIDE_BLOCKS: i32 = 4,
+  DOC_QUADS: i32 = 5,
+  FORWARD: i32 = 6,
+  LIST_BLOCKS: i32 = 7,
+  BLOCK_STARTS: i32 = 8,
+  POSTINGS: i32 = 9,
+  BLOCK_MIN: i32 = 10,
+  BLOCK_STEP: i32 = 11,
+  LIST_TERMS: i32 = 12,
+  TERM_COORDS: i32 = 13,
+  TERM_STARTS: i32 = 14,
+  LIST_ENTRIES: i32 = 15,
+  ENTRIES: i32 = 16,
+  WIDE_STARTS: i32 = 17,
+  DENSE: i32 = 18,
+  VISITED: i32 = 19,
+  LOG: i32 = 20,
+  SCORES: i32 = 21,
+  ORDER: i32 = 22,
+  HEAP: i32 = 23,
+  CHOSEN: i32 = 24,
+  STATS: i32 = 25,
+  NEIGHBOURS: i32 = 26,
+  NEIGHBOUR_COUNT: i32 = 27,
+  RUNS: i32 = 28;
 
 // ---- heap of (score f32, document u32): the root is the worst kept; among equal scores the larger document is worse
 
-// @ts-ignore: decorator
-@inline function worse(as: f32, ad: u32, bs: f32, bd: u32): bool { return as < bs || (as == bs && ad > bd); }
+function worse(as: f32, ad: u32, bs: f32, bd: u32): bool {
+  return as < bs || (as === bs && ad > bd);
+}
 
 function siftDown(heap: usize, n: u32, start: u32): void {
   let i = start;
@@ -29,11 +53,17 @@ function siftDown(heap: usize, n: u32, start: u32): void {
   while (true) {
     let child: u32 = 2 * i + 1;
     if (child >= n) break;
-    let at = heap + (child << 3);
-    let cs = load<f32>(at), cd = load<u32>(at, 4);
+    const at = heap + (child << 3);
+    let cs = load<f32>(at),
+      cd = load<u32>(at, 4);
     if (child + 1 < n) {
-      const rs = load<f32>(at, 8), rd = load<u32>(at, 12);
-      if (worse(rs, rd, cs, cd)) { child++; cs = rs; cd = rd; }
+      const rs = load<f32>(at, 8),
+        rd = load<u32>(at, 12);
+      if (worse(rs, rd, cs, cd)) {
+        child++;
+        cs = rs;
+        cd = rd;
+      }
     }
     if (!worse(cs, cd, s, d)) break;
     store<f32>(heap + (i << 3), cs);
@@ -50,7 +80,8 @@ function siftUp(heap: usize, start: u32): void {
   const d = load<u32>(heap + (i << 3), 4);
   while (i > 0) {
     const parent = (i - 1) >> 1;
-    const ps = load<f32>(heap + (parent << 3)), pd = load<u32>(heap + (parent << 3), 4);
+    const ps = load<f32>(heap + (parent << 3)),
+      pd = load<u32>(heap + (parent << 3), 4);
     if (!worse(s, d, ps, pd)) break;
     store<f32>(heap + (i << 3), ps);
     store<u32>(heap + (i << 3), pd, 4);
@@ -81,7 +112,8 @@ function finish(heap: usize, size: u32): void {
   let n = size;
   while (n > 1) {
     n--;
-    const s = load<f32>(heap), d = load<u32>(heap, 4);
+    const s = load<f32>(heap),
+      d = load<u32>(heap, 4);
     store<u64>(heap, load<u64>(heap + (n << 3)));
     store<f32>(heap + (n << 3), s);
     store<u32>(heap + (n << 3), d, 4);
@@ -91,85 +123,99 @@ function finish(heap: usize, size: u32): void {
 
 // ---- exact inner products against the dense query; entry i adds to accumulator i mod 4, sum (0 + 1) + (2 + 3)
 
-// @ts-ignore: decorator
-@inline function sum4(v: v128): f32 {
-  return (f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 1)) + (f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3));
+function sum4(v: v128): f32 {
+  return f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 1) + (f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3));
 }
 
-// @ts-ignore: decorator
-@inline function gather16(dense: usize, c: u64): v128 {
+function gather16(dense: usize, c: u64): v128 {
   let q = v128.load32_zero(dense + ((<usize>c & 0xffff) << 2));
   q = v128.load32_lane(dense + ((<usize>(c >> 16) & 0xffff) << 2), q, 1);
   q = v128.load32_lane(dense + ((<usize>(c >> 32) & 0xffff) << 2), q, 2);
-  return v128.load32_lane(dense + (<usize>(c >> 48) << 2), q, 3);
+  return v128.load32_lane(dense + ((<usize>(c >> 48)) << 2), q, 3);
 }
 
-// @ts-ignore: decorator
-@inline function gather32(dense: usize, at: usize): v128 {
+function gather32(dense: usize, at: usize): v128 {
   let q = v128.load32_zero(dense + (load<u32>(at) << 2));
   q = v128.load32_lane(dense + (load<u32>(at, 4) << 2), q, 1);
   q = v128.load32_lane(dense + (load<u32>(at, 8) << 2), q, 2);
   return v128.load32_lane(dense + (load<u32>(at, 12) << 2), q, 3);
 }
 
-// @ts-ignore: decorator
-@inline function values4<V>(at: usize): v128 {
-  if (sizeof<V>() == 2) return i32x4.shl(v128.load16x4_u(at), 13);
-  if (sizeof<V>() == 1) return f32x4.convert_i32x4_u(i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(v128.load32_zero(at))));
+function values4<V>(at: usize): v128 {
+  if (sizeof<V>() === 2) return i32x4.shl(v128.load16x4_u(at), 13);
+  if (sizeof<V>() === 1) return f32x4.convert_i32x4_u(i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(v128.load32_zero(at))));
   return v128.load(at);
 }
 
 /** V: u8 codes with a scale before the record, u16 halves, or f32. C: u16 or u32 coordinates. */
-// @ts-ignore: decorator
-@inline function dotOf<C, V>(ctx: usize, dense: usize, d: u32): f32 {
+function dotOf<C, V>(ctx: usize, dense: usize, d: u32): f32 {
   const quads = word(ctx, DOC_QUADS) + (d << 2);
-  const from = load<u32>(quads), to = load<u32>(quads, 4);
+  const from = load<u32>(quads),
+    to = load<u32>(quads, 4);
   const quadBytes: usize = 4 * (sizeof<C>() + sizeof<V>());
   let at: usize = word(ctx, FORWARD) + from * <u32>quadBytes;
   let scale: f32 = 1;
-  if (sizeof<V>() == 1) {
-    at += <usize>d << 2;
+  if (sizeof<V>() === 1) {
+    at += (<usize>d) << 2;
     scale = load<f32>(at);
     at += 4;
   }
   const end = at + <usize>(to - from) * quadBytes;
   let a = f32x4.splat(0);
   while (at < end) {
-    const q = sizeof<C>() == 2 ? gather16(dense, load<u64>(at)) : gather32(dense, at);
+    const q = sizeof<C>() === 2 ? gather16(dense, load<u64>(at)) : gather32(dense, at);
     a = f32x4.add(a, f32x4.mul(q, values4<V>(at + 4 * sizeof<C>())));
     at += quadBytes;
   }
-  return sizeof<V>() == 1 ? scale * sum4(a) : sum4(a);
+  return sizeof<V>() === 1 ? scale * sum4(a) : sum4(a);
 }
 
-function dotHalf16(ctx: usize, dense: usize, d: u32): f32 { return dotOf<u16, u16>(ctx, dense, d); }
-function dotByte16(ctx: usize, dense: usize, d: u32): f32 { return dotOf<u16, u8>(ctx, dense, d); }
-function dotFloat16(ctx: usize, dense: usize, d: u32): f32 { return dotOf<u16, f32>(ctx, dense, d); }
-function dotHalf32(ctx: usize, dense: usize, d: u32): f32 { return dotOf<u32, u16>(ctx, dense, d); }
-function dotByte32(ctx: usize, dense: usize, d: u32): f32 { return dotOf<u32, u8>(ctx, dense, d); }
-function dotFloat32(ctx: usize, dense: usize, d: u32): f32 { return dotOf<u32, f32>(ctx, dense, d); }
+function dotHalf16(ctx: usize, dense: usize, d: u32): f32 {
+  return dotOf<u16, u16>(ctx, dense, d);
+}
+function dotByte16(ctx: usize, dense: usize, d: u32): f32 {
+  return dotOf<u16, u8>(ctx, dense, d);
+}
+function dotFloat16(ctx: usize, dense: usize, d: u32): f32 {
+  return dotOf<u16, f32>(ctx, dense, d);
+}
+function dotHalf32(ctx: usize, dense: usize, d: u32): f32 {
+  return dotOf<u32, u16>(ctx, dense, d);
+}
+function dotByte32(ctx: usize, dense: usize, d: u32): f32 {
+  return dotOf<u32, u8>(ctx, dense, d);
+}
+function dotFloat32(ctx: usize, dense: usize, d: u32): f32 {
+  return dotOf<u32, f32>(ctx, dense, d);
+}
 
-// @ts-ignore: decorator
-@inline function dot(ctx: usize, kind: u32, dense: usize, d: u32): f32 {
+function dot(ctx: usize, kind: u32, dense: usize, d: u32): f32 {
   switch (kind) {
-    case 0: return dotHalf16(ctx, dense, d);
-    case 1: return dotByte16(ctx, dense, d);
-    case 2: return dotFloat16(ctx, dense, d);
-    case 3: return dotHalf32(ctx, dense, d);
-    case 4: return dotByte32(ctx, dense, d);
-    default: return dotFloat32(ctx, dense, d);
+    case 0:
+      return dotHalf16(ctx, dense, d);
+    case 1:
+      return dotByte16(ctx, dense, d);
+    case 2:
+      return dotFloat16(ctx, dense, d);
+    case 3:
+      return dotHalf32(ctx, dense, d);
+    case 4:
+      return dotByte32(ctx, dense, d);
+    default:
+      return dotFloat32(ctx, dense, d);
   }
 }
 
 /** Documents gathered from promising blocks before they are scored, and most whose records are fetched together. */
-const BATCH: u32 = 16, TOUCHED: u32 = 32;
+const BATCH: u32 = 16,
+  TOUCHED: u32 = 32;
 
 /** Reads one byte of every cache line of some records: the misses overlap, where scores one by one would wait for each. */
 function touch(ctx: usize, kind: u32, log: usize, from: u32, to: u32): void {
   const coord: u32 = kind < 3 ? 2 : 4;
   const form = kind < 3 ? kind : kind - 3;
-  const quadBytes = 4 * (coord + (form == 0 ? 2 : form == 1 ? 1 : 4));
-  const extra: u32 = form == 1 ? 4 : 0;
+  const quadBytes = 4 * (coord + (form === 0 ? 2 : form === 1 ? 1 : 4));
+  const extra: u32 = form === 1 ? 4 : 0;
   const quads: usize = word(ctx, DOC_QUADS);
   const forward: usize = word(ctx, FORWARD);
   let sink: u32 = 0;
@@ -183,8 +229,9 @@ function touch(ctx: usize, kind: u32, log: usize, from: u32, to: u32): void {
   store<u32>(word(ctx, STATS), sink, 12);
 }
 
-// @ts-ignore: decorator
-@inline function queryScale(kind: u32): f32 { return kind == 0 || kind == 3 ? reinterpret<f32>(0x77800000) : 1; }
+function queryScale(kind: u32): f32 {
+  return kind === 0 || kind === 3 ? reinterpret<f32>(0x77800000) : 1;
+}
 
 function fillDense(ctx: usize, kind: u32, indices: usize, values: usize, n: u32): void {
   const dense: usize = word(ctx, DENSE);
@@ -232,8 +279,7 @@ function scoreBatch(ctx: usize, kind: u32, dense: usize, log: usize, from: u32, 
 }
 
 /** First position in [lo, hi) whose coordinate is at least c. */
-// @ts-ignore: decorator
-@inline function lowerBound<C>(coords: usize, lo: u32, hi: u32, c: u32): u32 {
+function lowerBound<C>(coords: usize, lo: u32, hi: u32, c: u32): u32 {
   let n = hi - lo;
   while (n > 0) {
     const half = n >> 1;
@@ -245,8 +291,7 @@ function scoreBatch(ctx: usize, kind: u32, dense: usize, log: usize, from: u32, 
 }
 
 /** Reads one byte of every cache line from `at` to `end`. */
-// @ts-ignore: decorator
-@inline function lines(at: usize, end: usize): u32 {
+function lines(at: usize, end: usize): u32 {
   let sink: u32 = 0;
   for (; at < end; at += 64) sink ^= load<u8>(at);
   return sink;
@@ -259,13 +304,13 @@ function scoreBatch(ctx: usize, kind: u32, dense: usize, log: usize, from: u32, 
  * coordinates are found and their first lines touched, and only then are they added up: misses overlap at every stage.
  * An entry is the block (B) and then the code, one byte.
  */
-// @ts-ignore: decorator
-@inline function scoreBlocks<C, B, S>(ctx: usize, list: u32, indices: usize, values: usize, n: u32, scores: usize): void {
+function scoreBlocks<C, B, S>(ctx: usize, list: u32, indices: usize, values: usize, n: u32, scores: usize): void {
   const listTerms: usize = word(ctx, LIST_TERMS) + (list << 2);
   const hi = load<u32>(listTerms, 4);
   let at = load<u32>(listTerms);
   const listBlocks: usize = word(ctx, LIST_BLOCKS) + (list << 2);
-  const first = load<u32>(listBlocks), count = load<u32>(listBlocks, 4) - first;
+  const first = load<u32>(listBlocks),
+    count = load<u32>(listBlocks, 4) - first;
   const mins: usize = word(ctx, BLOCK_MIN) + (first << 2);
   const steps: usize = word(ctx, BLOCK_STEP) + (first << 2);
   const coords: usize = word(ctx, TERM_COORDS);
@@ -273,13 +318,16 @@ function scoreBatch(ctx: usize, kind: u32, dense: usize, log: usize, from: u32, 
   const stride: usize = sizeof<B>() + 1;
   const entries: usize = word(ctx, ENTRIES) + <usize>load<u32>(word(ctx, LIST_ENTRIES) + (list << 2)) * stride;
   const runs: usize = word(ctx, RUNS);
-  let sink = lines(coords + at * sizeof<C>(), coords + hi * sizeof<C>()) ^ lines(mins, mins + (count << 2)) ^ lines(steps, steps + (count << 2));
+  let sink =
+    lines(coords + at * sizeof<C>(), coords + hi * sizeof<C>()) ^
+    lines(mins, mins + (count << 2)) ^
+    lines(steps, steps + (count << 2));
   let found: u32 = 0;
   for (let j: u32 = 0; j < n; j++) {
     const c = load<u32>(indices + (j << 2));
     at = lowerBound<C>(coords, at, hi, c);
-    if (at == hi) break;
-    if (<u32>load<C>(coords + at * sizeof<C>()) != c) continue;
+    if (at === hi) break;
+    if (<u32>load<C>(coords + at * sizeof<C>()) !== c) continue;
     const run = runs + found * 12;
     store<u32>(run, at);
     store<f32>(run, load<f32>(values + (j << 2)), 8);
@@ -289,7 +337,8 @@ function scoreBatch(ctx: usize, kind: u32, dense: usize, log: usize, from: u32, 
   for (let r: u32 = 0; r < found; r++) {
     const run = runs + r * 12;
     const t = starts + load<u32>(run) * sizeof<S>();
-    const from = entries + <usize>load<S>(t) * stride, to = entries + <usize>load<S>(t, sizeof<S>()) * stride;
+    const from = entries + <usize>load<S>(t) * stride,
+      to = entries + <usize>load<S>(t, sizeof<S>()) * stride;
     store<u32>(run, <u32>from);
     store<u32>(run, <u32>to, 4);
     sink ^= lines(from, to);
@@ -300,7 +349,7 @@ function scoreBatch(ctx: usize, kind: u32, dense: usize, log: usize, from: u32, 
     const end: usize = load<u32>(run, 4);
     const q = load<f32>(run, 8);
     for (let e: usize = load<u32>(run); e < end; e += stride) {
-      const b = <usize>load<B>(e) << 2;
+      const b = (<usize>load<B>(e)) << 2;
       const v = load<f32>(mins + b) + <f32>load<u8>(e, sizeof<B>()) * load<f32>(steps + b);
       store<f32>(scores + b, load<f32>(scores + b) + q * v);
     }
@@ -308,14 +357,14 @@ function scoreBatch(ctx: usize, kind: u32, dense: usize, log: usize, from: u32, 
 }
 
 function score16(ctx: usize, wide: u32, list: u32, i: usize, v: usize, n: u32, s: usize): void {
-  if (wide == 0) scoreBlocks<u16, u8, u16>(ctx, list, i, v, n, s);
-  else if (wide == 1) scoreBlocks<u16, u16, u16>(ctx, list, i, v, n, s);
+  if (wide === 0) scoreBlocks<u16, u8, u16>(ctx, list, i, v, n, s);
+  else if (wide === 1) scoreBlocks<u16, u16, u16>(ctx, list, i, v, n, s);
   else scoreBlocks<u16, u16, u32>(ctx, list, i, v, n, s);
 }
 
 function score32(ctx: usize, wide: u32, list: u32, i: usize, v: usize, n: u32, s: usize): void {
-  if (wide == 0) scoreBlocks<u32, u8, u16>(ctx, list, i, v, n, s);
-  else if (wide == 1) scoreBlocks<u32, u16, u16>(ctx, list, i, v, n, s);
+  if (wide === 0) scoreBlocks<u32, u8, u16>(ctx, list, i, v, n, s);
+  else if (wide === 1) scoreBlocks<u32, u16, u16>(ctx, list, i, v, n, s);
   else scoreBlocks<u32, u16, u32>(ctx, list, i, v, n, s);
 }
 
@@ -352,7 +401,17 @@ function orderBlocks(order: usize, scores: usize, n: u32): void {
  * The Seismic search. Results lie in the heap, best first; STATS receives documents scored, blocks opened, blocks seen.
  * `sorted`: how many of the leading lists have their blocks visited in descending order of score.
  */
-export function search(ctx: usize, indices: usize, values: usize, n: u32, k: u32, cut: u32, factor: f32, sorted: u32, neighbours: u32): u32 {
+export function search(
+  ctx: usize,
+  indices: usize,
+  values: usize,
+  n: u32,
+  k: u32,
+  cut: u32,
+  factor: f32,
+  sorted: u32,
+  neighbours: u32,
+): u32 {
   const wide = word(ctx, WIDE_COORDS);
   const kind = word(ctx, VALUES) + (wide ? 3 : 0);
   const widths = word(ctx, WIDE_STARTS) ? 2 : word(ctx, WIDE_BLOCKS);
@@ -367,14 +426,18 @@ export function search(ctx: usize, indices: usize, values: usize, n: u32, k: u32
   const postings: usize = word(ctx, POSTINGS);
   fillDense(ctx, kind, indices, values, n);
   const lists = choose(values, n, cut, chosen);
-  let size: u32 = 0, logged: u32 = 0, scored: u32 = 0, opened: u32 = 0, seen: u32 = 0;
+  let size: u32 = 0,
+    logged: u32 = 0,
+    scored: u32 = 0,
+    opened: u32 = 0,
+    seen: u32 = 0;
   let threshold: f32 = -1;
   for (let l: u32 = 0; l < lists; l++) {
     const list = load<u32>(indices + (load<u32>(chosen + (l << 2)) << 2));
     const listBlocks: usize = word(ctx, LIST_BLOCKS) + (list << 2);
     const first = load<u32>(listBlocks);
     const blocks = load<u32>(listBlocks, 4) - first;
-    if (blocks == 0) continue;
+    if (blocks === 0) continue;
     seen += blocks;
     memory.fill(scores, 0, blocks << 2);
     if (wide) score32(ctx, widths, list, indices, values, n, scores);
@@ -403,12 +466,12 @@ export function search(ctx: usize, indices: usize, values: usize, n: u32, k: u32
       if (logged - scored >= BATCH) {
         size = scoreBatch(ctx, kind, dense, log, scored, logged, heap, size, k);
         scored = logged;
-        if (size == k) threshold = factor * load<f32>(heap);
+        if (size === k) threshold = factor * load<f32>(heap);
       }
     }
     size = scoreBatch(ctx, kind, dense, log, scored, logged, heap, size, k);
     scored = logged;
-    if (size == k) threshold = factor * load<f32>(heap);
+    if (size === k) threshold = factor * load<f32>(heap);
   }
   if (neighbours > 0) {
     const count = word(ctx, NEIGHBOUR_COUNT);
@@ -421,7 +484,7 @@ export function search(ctx: usize, indices: usize, values: usize, n: u32, k: u32
       const row: usize = table + <usize>load<u32>(order + (i << 2)) * count * 4;
       for (let j: u32 = 0; j < per; j++) {
         const d = load<u32>(row + (j << 2));
-        if (d == 0xffffffff) break;
+        if (d === 0xffffffff) break;
         const cell = visited + (d >> 3);
         const mark = load<u8>(cell);
         const bit = 1 << (d & 7);

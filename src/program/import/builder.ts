@@ -34,7 +34,7 @@ export interface Limits {
   readonly operations: number;
 }
 
-export const LIMITS: Limits = { elements: 2 ** 31, folded: 2 ** 27, operations: 500_000 };
+export const LIMITS: Limits = { elements: 2 ** 31, folded: 2 ** 26, operations: 500_000 };
 
 /** A graph, its params, and how held things enter it. With `folding`, constants enter as sources to be computed at once. */
 export class Builder {

@@ -5,7 +5,7 @@ import type { Builder } from "./builder.js";
 import { type Held, kindOf } from "./held.js";
 
 /** Multiplications that folding may do for one node. */
-export const MOST_WORK = 2 ** 26;
+export const MOST_WORK = 2 ** 24;
 
 /** Rough work of a traced node: elements made, and multiplications of products. */
 export function workOf(builder: Builder): number {

@@ -47,6 +47,7 @@ const sigmoidOf = (x: number): number => (x >= 0 ? 1 / (1 + Math.exp(-x)) : Math
 const GELU = Math.sqrt(2 / Math.PI);
 const CUBIC = 0.044715;
 
+/** Definitions of all elementwise operations with one input, by name. */
 export const unaryOps = {
   abs: unary("abs", Math.abs, (g, x) => mul(g, sign(x))),
   sqrt: unary("sqrt", Math.sqrt, (g, _x, y) => div(mul(g, 0.5), y)),
