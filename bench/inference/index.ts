@@ -88,6 +88,13 @@ export const plannedJobs = (rounds?: number): Planned[] =>
 
 const isOwn = ({ engine }: Result): boolean => engine.startsWith("sparseland");
 
+/** Least CPU time of both sides and its ratio, in words. */
+function byCpu(own: Result, theirs: Result): string[] {
+  if (own.cpu.length === 0 || theirs.cpu.length === 0) return [];
+  const [a, b] = [Math.min(...own.cpu), Math.min(...theirs.cpu)];
+  return [`CPU time ${a.toFixed(3)} and ${b.toFixed(3)} ms, ratio ${(a / b).toFixed(3)}`];
+}
+
 /** The rows of an outcome. */
 export function* rowsOf({ name, job }: Planned, outcome: Outcome): Generator<Row> {
   const of = (engine: EngineName): Result | undefined =>
@@ -104,10 +111,11 @@ export function* rowsOf({ name, job }: Planned, outcome: Outcome): Generator<Row
       ...(outcome.note ? [outcome.note] : []),
     ].join("; ");
     const theirs = failed === undefined ? samples : undefined;
-    yield compare(name, job.threads, own.samples, engine, theirs, notes);
+    const note = (found: Result): string => [...(job.threads === 1 ? byCpu(found, result) : []), notes].join("; ");
+    yield compare(name, job.threads, own.samples, engine, theirs, note(own));
     for (const variant of ["relaxed", "dense"] as const) {
       const found = of(`sparseland ${variant}`);
-      if (found) yield compare(`${name} ${variant}`, job.threads, found.samples, engine, theirs, notes);
+      if (found) yield compare(`${name} ${variant}`, job.threads, found.samples, engine, theirs, note(found));
     }
     if (engine === "onnxruntime-web" && job.threads === 1 && theirs) {
       const share = (outcome.bytes.file / outcome.bytes.dense).toFixed(3);
@@ -141,7 +149,13 @@ export async function* suite({ only, rounds, say }: SuiteOptions): AsyncGenerato
       continue;
     }
     say(`${name}, ${job.threads} thread(s): ${job.engines.join(", ")}`);
-    const outcome = node ? await runInNode(node, job) : await runInChromium(job);
+    let outcome: Outcome;
+    try {
+      outcome = node ? await runInNode(node, job) : await runInChromium(job);
+    } catch (error) {
+      say(`${name}, ${job.engines.join(" and ")}: no result: ${(error as Error).message}`);
+      continue;
+    }
     for (const row of rowsOf(planned, outcome)) if (wanted(row.name)) yield row;
   }
 }

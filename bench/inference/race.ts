@@ -20,6 +20,8 @@ export interface Result {
   readonly engine: EngineName;
   /** Milliseconds of each run; empty where it failed. */
   readonly samples: readonly number[];
+  /** Milliseconds of CPU of each run, all threads together, where the host tells: on a busy machine they say more. */
+  readonly cpu: readonly number[];
   /** See Runner. */
   readonly loadMs: number;
   /** Greatest difference from our dense plan's output, against the greatest output. */
@@ -43,6 +45,8 @@ export interface Host {
   readonly engine: (name: EngineName) => Peer;
   /** Called when all are loaded: pins threads. */
   readonly loaded: () => string | undefined | Promise<string | undefined>;
+  /** Milliseconds of CPU that this process has used. */
+  readonly cpuMs?: () => number;
   readonly fileBytes: (network: ReturnType<typeof buildNetwork>) => number;
 }
 
@@ -51,9 +55,13 @@ interface Lane {
   readonly runner: Runner;
   readonly x: Float32Array;
   readonly samples: number[];
+  readonly cpu: number[];
   difference: number;
   turns: number;
 }
+
+/** Milliseconds after which a job counts as hanging: some engines do, when their threads share a CPU. */
+export const patience = ({ budget }: Job): number => 4 * budget + 90_000;
 
 /** One engine's turn takes about this long, so that a slow one does not starve the rest. */
 const TURN_MS = 12;
@@ -95,14 +103,22 @@ export async function race(job: Job, host: Host): Promise<Outcome> {
     try {
       const peer = host.engine(engine);
       const runner = await peer.load(network, job.threads);
-      const lane: Lane = { engine, runner, x: peer.layout === "channels last" ? xLast : x, samples: [], difference: 0, turns: 1 };
+      const lane: Lane = {
+        engine,
+        runner,
+        x: peer.layout === "channels last" ? xLast : x,
+        samples: [],
+        cpu: [],
+        difference: 0,
+        turns: 1,
+      };
       lane.difference = differenceOf(await runner.run(lane.x), expected);
       if (!(lane.difference < TOLERANCE))
         throw new Error(`its output differs by ${lane.difference.toExponential(1)} of the greatest`);
       lanes.push(lane);
     } catch (error) {
       const failed = (error instanceof Error ? error.message : String(error)).slice(0, 300);
-      failures.push({ engine, samples: [], loadMs: 0, difference: Number.NaN, failed });
+      failures.push({ engine, samples: [], cpu: [], loadMs: 0, difference: Number.NaN, failed });
     }
   }
   const note = await host.loaded();
@@ -117,7 +133,11 @@ export async function race(job: Job, host: Host): Promise<Outcome> {
     job.rounds === undefined ? round < MIN_ROUNDS || performance.now() < end : round < job.rounds;
   for (let round = 0; more(round); round++) {
     for (const lane of lanes) {
-      for (let i = 0; i < lane.turns; i++) lane.samples.push(await timed(lane));
+      for (let i = 0; i < lane.turns; i++) {
+        const before = host.cpuMs?.() ?? 0;
+        lane.samples.push(await timed(lane));
+        if (host.cpuMs) lane.cpu.push(host.cpuMs() - before);
+      }
       if (job.threads > 1) await rest();
     }
   }
@@ -126,7 +146,7 @@ export async function race(job: Job, host: Host): Promise<Outcome> {
   return {
     host: host.name,
     results: [
-      ...lanes.map(({ engine, runner, samples, difference }) => ({ engine, samples, loadMs: runner.loadMs, difference })),
+      ...lanes.map(({ engine, runner, samples, cpu, difference }) => ({ engine, samples, cpu, loadMs: runner.loadMs, difference })),
       ...failures,
     ],
     bytes: { file: host.fileBytes(network), dense },

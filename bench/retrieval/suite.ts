@@ -31,7 +31,7 @@ export interface RetrievalOptions extends SuiteOptions {
 
 /** Build options by size: postings grow more slowly than documents, as static pruning intends. */
 const buildOptions = (documents: number) => ({
-  postingsPerList: Math.max(20, Math.round(220 * (documents / 1e6) ** 0.4)),
+  postingsPerList: Math.max(20, Math.round(220 * (documents / 1e6) ** 0.6)),
   maxFraction: 6,
   centroidFraction: 0.1,
   minClusterSize: 1,

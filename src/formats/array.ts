@@ -88,6 +88,18 @@ export function checkedSize(format: string, what: string, shape: readonly unknow
   return empty ? 0 : product;
 }
 
+/** A sparse tensor of few values may not claim memory without measure. */
+const SMALL_DENSE = 2 ** 24;
+const MOST_PER_VALUE = 4096;
+
+/**
+ * Bounds what expanding a sparse tensor allocates by what its file holds.
+ * @throws FormatError when a large tensor has fewer than one stored value per 4,096 elements
+ */
+export function requireDensity(format: string, what: string, size: number, stored: number): void {
+  if (size > Math.max(SMALL_DENSE, MOST_PER_VALUE * stored)) throw new FormatError(format, `${what} has ${size} elements and only ${stored} stored values; expected at least one in ${MOST_PER_VALUE}`);
+}
+
 function swapped(bytes: Uint8Array, width: number): Uint8Array {
   for (let at = 0; at < bytes.length; at += width) bytes.subarray(at, at + width).reverse();
   return bytes;

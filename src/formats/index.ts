@@ -16,4 +16,5 @@ export * from "./sparse-tensor.js";
 export * from "./svmlight.js";
 export { readTar } from "./tar.js";
 export { type Quantization, readTflite, type TfliteModel, type TfliteOperator, type TfliteTensor } from "./tflite.js";
+export { loadTflite, tfliteConstants } from "./tflite-weights.js";
 export { readZip, writeZip } from "./zip.js";

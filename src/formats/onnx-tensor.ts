@@ -1,6 +1,6 @@
 /** Tensors of ONNX files: dense, sparse, or in a file beside the model. */
 import { FormatError, fromBfloat, fromHalf, type Tree } from "../core/index.js";
-import { checkedSize, decodeElements, type ElementType, elementBytes, type NamedArray } from "./array.js";
+import { checkedSize, decodeElements, type ElementType, elementBytes, type NamedArray, requireDensity } from "./array.js";
 
 /** A tensor as stored. Exactly one of the data fields holds it. */
 export interface OnnxTensor {
@@ -199,6 +199,7 @@ export function decodeOnnxSparse(sparse: OnnxSparseTensor, options: DecodeOption
   if (!flat && (indices.shape.length !== 2 || indices.shape[0] !== count || indices.shape[1] !== shape.length)) {
     throw new FormatError(FORMAT, `${what} of ${count} values has indices [${indices.shape.join(", ")}], expected [${count}] or [${count}, ${shape.length}]`);
   }
+  requireDensity(FORMAT, what, size, count);
   const at = indices.data as BigInt64Array;
   const data = new Float32Array(size);
   const mask = new Uint8Array(size);

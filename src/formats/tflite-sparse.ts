@@ -1,6 +1,6 @@
 /** Sparse tensors of TFLite: a tree of levels, each dense or compressed, over the dims and then over block dims (TACO). */
 import { FormatError, sizeOf } from "../core/index.js";
-import type { Elements, NamedArray } from "./array.js";
+import { type Elements, type NamedArray, requireDensity } from "./array.js";
 import type { FlatTable } from "./flatbuffer.js";
 
 const FORMAT = "tflite";
@@ -46,6 +46,7 @@ export function expandTfliteSparse(what: string, values: NamedArray, shape: read
     block[dim] = block[dim]! * size;
   });
   const size = sizeOf(shape);
+  requireDensity(FORMAT, what, size, values.data.length);
   const out = new (values.data.constructor as new (n: number) => Elements)(size);
   const mask = new Uint8Array(size);
   const strides = shape.map((_, i) => sizeOf(shape.slice(i + 1)));

@@ -6,7 +6,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { chromium } from "playwright-core";
-import type { Job, Outcome } from "../race.js";
+import { type Job, type Outcome, patience } from "../race.js";
 import { pinThreads } from "./pin.js";
 
 const BENCH = fileURLToPath(new URL("../../", import.meta.url));
@@ -70,8 +70,9 @@ const PAGE = `(job) => new Promise((done, fail) => {
   worker.postMessage({ job });
 })`;
 
-/** @throws Error when the page fails */
+/** @throws Error when the page fails or takes too long */
 export async function runInChromium(job: Job): Promise<Outcome> {
+  let timer: NodeJS.Timeout | undefined;
   const server = await serve();
   const launched = await chromium.launchServer({ executablePath: EXECUTABLE, args: ["--no-sandbox"] });
   try {
@@ -79,9 +80,14 @@ export async function runInChromium(job: Job): Promise<Outcome> {
     const page = await browser.newPage();
     await page.exposeFunction("pinWorkers", () => pinThreads(launched.process().pid!, "DedicatedWorker", job.threads) ?? null);
     await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
-    return (await page.evaluate(`(${PAGE})(${JSON.stringify(job)})`)) as Outcome;
+    const late = new Promise<never>((_, fail) => {
+      timer = setTimeout(() => fail(new Error(`the page gave no outcome within ${patience(job) / 1000} s`)), patience(job));
+    });
+    return (await Promise.race([page.evaluate(`(${PAGE})(${JSON.stringify(job)})`), late])) as Outcome;
   } finally {
-    await launched.close();
+    clearTimeout(timer);
+    // A page whose threads wait for each other does not close by itself.
+    await launched.kill();
     server.close();
   }
 }

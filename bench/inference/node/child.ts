@@ -21,6 +21,10 @@ const outcome = await race(job, {
           job.threads,
           threadsOf("self").filter((id) => !before.has(id)),
         ),
+  cpuMs() {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1000;
+  },
   fileBytes: ({ file }) => writeModel(file).length,
 });
 process.stdout.write(`\n${JSON.stringify(outcome)}\n`, () => process.exit(0));

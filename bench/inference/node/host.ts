@@ -1,7 +1,7 @@
 /** Runs jobs in Node, of this version or another. */
 import { spawn, spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import type { Job, Outcome } from "../race.js";
+import { type Job, type Outcome, patience } from "../race.js";
 
 const CHILD = fileURLToPath(new URL("./child.ts", import.meta.url));
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
@@ -15,7 +15,7 @@ export function findNode(major: number): string | undefined {
   return status === 0 ? stdout.trim() : undefined;
 }
 
-/** @throws Error with the process's last words when it ends without an outcome */
+/** @throws Error with the process's last words when it ends without an outcome, or when it takes too long */
 export async function runInNode(node: string, job: Job): Promise<Outcome> {
   const child = spawn(node, ["--import", "tsx", CHILD, JSON.stringify(job)], { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"] });
   let [out, errors] = ["", ""];
@@ -25,10 +25,12 @@ export async function runInNode(node: string, job: Job): Promise<Outcome> {
   child.stderr.on("data", (chunk: Buffer) => {
     errors = (errors + chunk.toString()).slice(-4000);
   });
+  const timer = setTimeout(() => child.kill("SIGKILL"), patience(job));
   const code = await new Promise<number | null>((done, fail) => {
     child.on("error", fail);
     child.on("close", done);
   });
+  clearTimeout(timer);
   const last = out.trim().split("\n").at(-1) ?? "";
   if (code !== 0 || !last.startsWith("{"))
     throw new Error(`the benchmark process ended with ${code}: ${errors.trim().split("\n").slice(-6).join("\n")}`);

@@ -12,7 +12,11 @@ export const sparseland = (name: OwnName): Peer => ({
     const start = performance.now();
     const engine = await createEngine({ threads, flavor: name.endsWith("relaxed") ? "relaxed" : "plain" });
     if (engine.threads !== threads) throw new Error(`${threads} threads were asked for, ${engine.threads} started`);
-    const session = await createSession(readModel(bytes), { engine, kernels: name.includes("dense") ? "dense" : "measured", now: () => performance.now() });
+    const session = await createSession(readModel(bytes), {
+      engine,
+      kernels: name.includes("dense") ? "dense" : "measured",
+      now: () => performance.now(),
+    });
     const loadMs = performance.now() - start;
     return {
       loadMs,

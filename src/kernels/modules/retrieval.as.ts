@@ -170,39 +170,20 @@ function dotOf<C, V>(ctx: usize, dense: usize, d: u32): f32 {
   return sizeof<V>() === 1 ? scale * sum4(a) : sum4(a);
 }
 
-function dotHalf16(ctx: usize, dense: usize, d: u32): f32 {
-  return dotOf<u16, u16>(ctx, dense, d);
-}
-function dotByte16(ctx: usize, dense: usize, d: u32): f32 {
-  return dotOf<u16, u8>(ctx, dense, d);
-}
-function dotFloat16(ctx: usize, dense: usize, d: u32): f32 {
-  return dotOf<u16, f32>(ctx, dense, d);
-}
-function dotHalf32(ctx: usize, dense: usize, d: u32): f32 {
-  return dotOf<u32, u16>(ctx, dense, d);
-}
-function dotByte32(ctx: usize, dense: usize, d: u32): f32 {
-  return dotOf<u32, u8>(ctx, dense, d);
-}
-function dotFloat32(ctx: usize, dense: usize, d: u32): f32 {
-  return dotOf<u32, f32>(ctx, dense, d);
-}
-
 function dot(ctx: usize, kind: u32, dense: usize, d: u32): f32 {
   switch (kind) {
     case 0:
-      return dotHalf16(ctx, dense, d);
+      return dotOf<u16, u16>(ctx, dense, d);
     case 1:
-      return dotByte16(ctx, dense, d);
+      return dotOf<u16, u8>(ctx, dense, d);
     case 2:
-      return dotFloat16(ctx, dense, d);
+      return dotOf<u16, f32>(ctx, dense, d);
     case 3:
-      return dotHalf32(ctx, dense, d);
+      return dotOf<u32, u16>(ctx, dense, d);
     case 4:
-      return dotByte32(ctx, dense, d);
+      return dotOf<u32, u8>(ctx, dense, d);
     default:
-      return dotFloat32(ctx, dense, d);
+      return dotOf<u32, f32>(ctx, dense, d);
   }
 }
 
@@ -314,7 +295,7 @@ function scoreBlocks<C, B, S>(ctx: usize, list: u32, indices: usize, values: usi
   const mins: usize = word(ctx, BLOCK_MIN) + (first << 2);
   const steps: usize = word(ctx, BLOCK_STEP) + (first << 2);
   const coords: usize = word(ctx, TERM_COORDS);
-  const starts: usize = word(ctx, TERM_STARTS) + list * sizeof<S>();
+  const starts: usize = word(ctx, TERM_STARTS) + <usize>list * sizeof<S>();
   const stride: usize = sizeof<B>() + 1;
   const entries: usize = word(ctx, ENTRIES) + <usize>load<u32>(word(ctx, LIST_ENTRIES) + (list << 2)) * stride;
   const runs: usize = word(ctx, RUNS);

@@ -32,9 +32,11 @@ export interface Limits {
   /** Elements that constant folding computes, all together. */
   readonly folded: number;
   readonly operations: number;
+  /** Elements that sparse tensors have when expanded, all together. */
+  readonly sparse: number;
 }
 
-export const LIMITS: Limits = { elements: 2 ** 31, folded: 2 ** 26, operations: 500_000 };
+export const LIMITS: Limits = { elements: 2 ** 31, folded: 2 ** 25, operations: 500_000, sparse: 2 ** 28 };
 
 /** A graph, its params, and how held things enter it. With `folding`, constants enter as sources to be computed at once. */
 export class Builder {

@@ -171,7 +171,8 @@ describe("sparse and external tensors", () => {
   });
 
   it("dims that would fill the memory are refused before anything is allocated", () => {
-    expect(() => importOnnx(withSparse(longTensor("", [2], [1, 5]), [2 ** 20, 2 ** 20]))).toThrow(/more than the limit/);
+    expect(() => importOnnx(withSparse(longTensor("", [2], [1, 5]), [2 ** 20, 2 ** 20]))).toThrow(/more than/);
+    expect(() => importOnnx(withSparse(longTensor("", [2], [1, 5]), [2 ** 13, 2 ** 13]))).toThrow(/only 2 stored values/);
   });
 
   const external = (entries: Record<string, string>): Uint8Array =>
@@ -239,6 +240,18 @@ describe("errors", () => {
     const start = performance.now();
     expect(() => importOnnx(bytes)).toThrow(/more than the limit/);
     expect(performance.now() - start).toBeLessThan(20_000);
+  });
+
+  it("many large fills stay bounded together", () => {
+    const nodes = Array.from({ length: 40 }, (_, i) => node("ConstantOfShape", ["s"], [`c${i}`]));
+    const bytes = write({ inputs: { x: [1] }, outputs: ["y"], initializers: [longTensor("s", [1], [2 ** 24])], nodes: [...nodes, node("Add", ["x", "c0"], ["y"])] });
+    expect(() => importOnnx(bytes)).toThrow(/constants made at import have more than/);
+  });
+
+  it("external bytes that many tensors share are not multiplied without end", () => {
+    const initializers = Array.from({ length: 100 }, (_, i) => ({ name: `w${i}`, dims: [2 ** 18], dataType: 1, dataLocation: 1, externalData: [{ key: "location", value: "w" }] }));
+    const bytes = write({ inputs: { x: [1] }, outputs: ["y"], initializers, nodes: [node("Add", ["x", "w0"], ["y"])] });
+    expect(() => importOnnx(bytes, { external: () => new Uint8Array(2 ** 20) })).toThrow(/same external bytes/);
   });
 
   it("a sequence too long to unroll", () => {

@@ -1,5 +1,5 @@
 /** ONNX models as programs. */
-import { type DType, FormatError, InputError, mapTree, type Tensor, type Tree } from "../../core/index.js";
+import { type DType, FormatError, InputError, mapTree, sizeOf, type Tensor, type Tree } from "../../core/index.js";
 import { decodeOnnxSparse, decodeOnnxTensor, type ExternalData, externalLocations, type OnnxGraph, type OnnxModel, type OnnxNode, onnxTypeName, onnxTypes, readOnnx } from "../../formats/index.js";
 import type { Value } from "../graph.js";
 import type { Mask } from "../interpret.js";
@@ -116,6 +116,10 @@ export function importOnnx(model: Uint8Array | OnnxModel, options: ImportOptions
   return importer.run();
 }
 
+/** How often tensors may share external bytes (16-bit ones double in memory), beside a small allowance. */
+const SHARED = 8;
+const SMALL = 2 ** 20;
+
 /** One import: state shared by the traces of several batch sizes. */
 class Importer {
   private readonly graph: OnnxGraph;
@@ -135,9 +139,24 @@ class Importer {
     this.graph = model.graph;
     this.opset = model.opsets[""] ?? 0;
     if (!(this.opset >= 7 && this.opset <= 25)) throw new InputError(`onnx: the operator set is ${this.opset || "missing"}, expected 7 to 25 (13 to 21 are tested)`);
-    const decode = { external: options.external, ...(options.tensorLimit === undefined ? {} : { limit: options.tensorLimit }) };
-    for (const tensor of this.graph.initializers) this.remember(tensor.name ?? "", constantOf(decodeOnnxTensor(tensor, decode), tensor.name ?? ""));
+    const files = new Map<string, number>();
+    const external: ExternalData | undefined = options.external && ((location) => {
+      const bytes = options.external!(location);
+      if (bytes) files.set(location, bytes.length);
+      return bytes;
+    });
+    const decode = { external, ...(options.tensorLimit === undefined ? {} : { limit: options.tensorLimit }) };
+    let outside = 0;
+    for (const tensor of this.graph.initializers) {
+      const array = decodeOnnxTensor(tensor, decode);
+      if (tensor.dataLocation === 1) outside += array.data.byteLength;
+      if (outside > SHARED * [...files.values()].reduce((a, b) => a + b, SMALL)) throw new FormatError("onnx", `its tensors read the same external bytes more than ${SHARED} times over`);
+      this.remember(tensor.name ?? "", constantOf(array, tensor.name ?? ""));
+    }
+    let expanded = 0;
     for (const sparse of this.graph.sparseInitializers) {
+      expanded += sizeOf(sparse.dims ?? []);
+      if (expanded > this.limits.sparse) throw new FormatError("onnx", `its sparse tensors have more than ${this.limits.sparse} elements together`);
       const { name, dense, mask } = decodeOnnxSparse(sparse, decode);
       this.remember(name, constantOf(dense, name, mask));
     }
@@ -270,22 +289,33 @@ class Importer {
     const rule = rules.get(operatorOf(node))!;
     const isUsed = (k: number): boolean => this.uses.has(node.outputs[k] ?? "");
     const run = (into: Builder): Held[] => {
+      const first = into.graph.values.length;
       const made = rule(new NodeView(node, this.opset, operands, into, isUsed));
+      for (const { shape } of into.graph.values.slice(first)) checkedShape("a value", shape, this.limits.elements);
       const list = (Array.isArray(made) ? made : [made]) as readonly Result[];
       const kind: Kind = operands[0] ? kindOf(operands[0]) : "float";
       return list.map((r) => ("constant" in r || "kind" in r ? r : { value: r, kind }));
     };
     const constant = operands.every((o) => o === undefined || "constant" in o);
-    if (!constant || budget.folded > this.limits.folded) return run(builder);
+    if (!constant) return run(builder);
     const before = this.known.get(i);
     if (before) {
       budget.folded += before.work;
       return before.results;
     }
-    const folder = new Builder(true, this.cache);
+    const full = budget.folded > this.limits.folded;
+    const folder = full ? builder : new Builder(true, this.cache);
     let results = run(folder);
-    const work = workOf(folder);
-    if (work > MOST_WORK) return run(builder);
+    // What is made whole (ranges, fills) counts like what is computed; constants of the file do not.
+    const made = node.opType === "Constant" ? 0 : results.reduce((total, r) => total + ("constant" in r ? r.constant.data.length : 0), 0);
+    if (budget.folded + made > 2 * this.limits.folded) throw new InputError(`the constants made at import have more than ${2 * this.limits.folded} elements together`);
+    if (full) {
+      budget.folded += made;
+      return results;
+    }
+    const computed = workOf(folder);
+    if (computed > MOST_WORK) return run(builder);
+    const work = computed + made;
     budget.folded += work;
     if (results.some((r) => !("constant" in r))) results = evaluate(folder, results, node.outputs);
     if (results.every((r) => "constant" in r && r.constant.fixed)) this.known.set(i, { results, work });

@@ -1,6 +1,6 @@
 /** TFLite models as programs: channels-last activations become [N, C, H, W], quantised numbers become the reals they stand for. */
-import { InputError, mapTree, requireOneOf, sizeOf } from "../../core/index.js";
-import { type NamedArray, type Quantization, readTflite, type TfliteModel, type TfliteTensor } from "../../formats/index.js";
+import { InputError, mapTree, requireOneOf } from "../../core/index.js";
+import { type Quantization, readTflite, tfliteConstants, type TfliteModel } from "../../formats/index.js";
 import type { Value } from "../graph.js";
 import type { Mask } from "../interpret.js";
 import * as op from "../ops/index.js";
@@ -40,31 +40,6 @@ export function unsupportedTfliteOperators(model: Uint8Array | TfliteModel): Uns
   return [...found].map(([operator, entry]) => ({ operator, ...entry, nearby: nearby(operator, Object.keys(tfliteRules)) }));
 }
 
-/** real = scale (q - zeroPoint). */
-function dequantised(array: NamedArray, { scale, zeroPoint, axis }: Quantization): NamedArray<"f32"> {
-  const { shape } = array;
-  if (scale.length > 1 && scale.length !== shape[axis]) throw new InputError(`${scale.length} scales for axis ${axis} of [${shape.join(", ")}]`);
-  const inner = sizeOf(shape.slice(axis + 1));
-  const data = Float32Array.from(array.data as ArrayLike<number | bigint>, (q, i) => {
-    const c = scale.length > 1 ? Math.floor(i / inner) % scale.length : 0;
-    return scale[c]! * (Number(q) - (zeroPoint[c] ?? zeroPoint[0] ?? 0));
-  });
-  return { dtype: "f32", shape, data };
-}
-
-/** Constants of the model as reals, under names of their own. */
-function constantsOf(tensors: readonly TfliteTensor[]): (Constant | undefined)[] {
-  const taken = new Set<string>();
-  return tensors.map(({ name, data, mask, quantization }, i) => {
-    if (!data) return undefined;
-    // A fused operator lists every name that went into it.
-    let own = name.split(";")[0] || `tensor${i}`;
-    if (taken.has(own)) own = `${own}#${i}`;
-    taken.add(own);
-    return constantOf(quantization && data.dtype !== "f32" ? dequantised(data, quantization) : data, own, mask);
-  });
-}
-
 /** The nearest of the 256 reals that 8 bits stand for. */
 function rounded(x: Value, { scale, zeroPoint }: Quantization, dtype: string): Value {
   const [s, zero, low] = [scale[0]!, zeroPoint[0] ?? 0, dtype === "i8" ? -128 : 0];
@@ -87,7 +62,7 @@ export function importTflite(model: Uint8Array | TfliteModel, { activations = "f
   if (unknown) {
     throw new InputError(`tflite: operator ${unknown.nodes[0]}: ${unknown.operator} is not supported (nearby: ${unknown.nearby.join(", ")})${more.length > 0 ? `; also unsupported: ${more.map((u) => u.operator).join(", ")}` : ""}`);
   }
-  const constants = constantsOf(parsed.tensors);
+  const constants = tfliteConstants(parsed).map((c) => c && constantOf(c.array, c.name, c.mask));
   const cache: WeightCache = new Map();
   let last: Builder | undefined;
   const at = (batch: number): Program => {
@@ -133,13 +108,14 @@ function trace(model: TfliteModel, constants: readonly (Constant | undefined)[],
   model.operators.forEach((operator, i) => {
     const view = new TfliteView(operator, model.tensors, constants, env, builder);
     try {
+      const first = builder.graph.values.length;
       const results = tfliteRules[operator.op]!(view);
+      for (const { shape } of builder.graph.values.slice(first)) checkedShape("a value", shape, LIMITS.elements);
       const list = Array.isArray(results) ? results : [results as TfliteHeld];
       operator.outputs.forEach((id, k) => {
         const held = list[k];
         if (!held || id < 0) return;
         if (env.has(id) || constants[id]) throw new InputError(`tensor ${id} is made twice`);
-        checkedShape(`tensor ${id}`, held.value.shape, LIMITS.elements);
         const { quantization, dtype } = model.tensors[id]!;
         const coarse = round && quantization?.scale.length === 1 && (dtype === "u8" || dtype === "i8");
         env.set(id, coarse ? { ...held, value: rounded(held.value, quantization, dtype) } : held);

@@ -48,7 +48,7 @@ const small = { inputShape: [1, 8, 8], channels: [6, 8, 8], classes: 4 };
 const outputs = (program: Program, params: Tree<Tensor>, seed = 3) => {
   const rng = createRng(seed);
   const inputs = Object.fromEntries(Object.entries(program.inputs).map(([name, id]) => [name, tensor(program.values[id]!.shape, Float32Array.from({ length: program.values[id]!.shape.reduce((a, b) => a * b, 1) }, () => rng.normal()))]));
-  return Object.values(interpret(program, { params, inputs }).outputs)[0]!.data;
+  return Object.values(interpret(program, { params, inputs }).outputs)[0]!.data as Float32Array;
 };
 
 describe("which layers are pruned", () => {

@@ -1,0 +1,62 @@
+/** What one job of this paper is, and what it measures. */
+
+/** How weights are removed. */
+export type Arm = "unstructured" | "groups" | "groups-rearranged" | "filters";
+
+/** Ratios of kernel groups that go (p). */
+export const ratios = [0.3, 0.5, 0.7] as const;
+
+/** Accuracy after pruning and fine-tuning, all arms of one seed from one dense network. */
+export interface AccuracyConfig {
+  readonly part: "accuracy";
+  readonly seed: number;
+  readonly data: "fashion-mnist" | "cifar10";
+  readonly images: number;
+  readonly width: number;
+  readonly epochs: number;
+  readonly tuning: number;
+  readonly batch: number;
+  readonly rate: number;
+  /** Filters of a group (G). */
+  readonly filters: 4 | 8;
+}
+
+/** Time of one inference, batch 1. */
+export interface LatencyConfig {
+  readonly part: "latency";
+  readonly seed: number;
+  readonly width: number;
+  readonly pixels: number;
+  readonly runs: number;
+}
+
+export type Config = AccuracyConfig | LatencyConfig;
+
+/** One pruned network. Accuracies in percent. */
+export interface ArmResult {
+  readonly arm: Arm;
+  readonly ratio: number;
+  /** Before any fine-tuning. */
+  readonly pruned: number;
+  readonly tuned: number;
+}
+
+/** Share of sum |w| that kernel groups keep at a ratio: channels as given, sorted by size, rearranged. */
+export interface Retained {
+  readonly ratio: number;
+  readonly before: number;
+  readonly sorted: number;
+  readonly after: number;
+}
+
+/** Median milliseconds of whole networks with all pruned layers on sparse kernels. */
+export interface Latency {
+  readonly ratio: number;
+  readonly denseMs: number;
+  readonly groupMs: number;
+  readonly unstructuredMs: number;
+}
+
+export type Result =
+  | { readonly part: "accuracy"; readonly dense: number; readonly arms: readonly ArmResult[]; readonly retained: readonly Retained[] }
+  | { readonly part: "latency"; readonly times: readonly Latency[] };
