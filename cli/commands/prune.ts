@@ -2,8 +2,8 @@
 import { join, resolve } from "node:path";
 import { InvalidArgumentError, Option } from "commander";
 import { thisMachine } from "../../papers/harness/index.js";
-import { InputError, sizeOf, type Tensor, type Tree } from "../../src/core/index.js";
 import { writeWhole } from "../../src/core/files.node.js";
+import { InputError, sizeOf, type Tensor, type Tree } from "../../src/core/index.js";
 import { createLoader, type Dataset } from "../../src/data/index.js";
 import { createEngine, type Engine } from "../../src/engine/index.js";
 import { createSession, type ModelFile, packModel, readModel, writeModel } from "../../src/runtime/index.js";
@@ -23,10 +23,13 @@ const fraction = (text: string): number => {
   if (text.trim() === "" || !(value >= 0 && value < 1)) throw new InvalidArgumentError("Expected a number in [0, 1).");
   return value;
 };
-const whole = (least: number) => (text: string): number => {
-  if (!/^\d{1,9}$/.test(text) || Number(text) < least) throw new InvalidArgumentError(`Expected an integer of at least ${least}.`);
-  return Number(text);
-};
+const whole =
+  (least: number) =>
+  (text: string): number => {
+    if (!/^\d{1,9}$/.test(text) || Number(text) < least)
+      throw new InvalidArgumentError(`Expected an integer of at least ${least}.`);
+    return Number(text);
+  };
 const positiveNumber = (text: string): number => {
   const value = Number(text);
   if (!(value > 0 && value < Number.POSITIVE_INFINITY)) throw new InvalidArgumentError("Expected a number above 0.");
@@ -48,18 +51,37 @@ export const register: Register = (command, terminal) => {
     .argument("<model>", "a model file of Sparseland, .onnx, or .safetensors with --arch")
     .addOption(new Option("--arch <name>", "built-in architecture of the weights, such as resnet20"))
     .addOption(new Option("--method <name>", "ranks weights by: magnitude, random, wanda, sparsegpt").default("magnitude"))
-    .addOption(new Option("--sparsity <fraction>", "share of zeros among the pruned weights, or of channels that go").argParser(fraction))
+    .addOption(
+      new Option("--sparsity <fraction>", "share of zeros among the pruned weights, or of channels that go").argParser(fraction),
+    )
     .addOption(new Option("--pattern <name>", "unstructured, row, N:M, block:RxC, kernels:G, channels").default("unstructured"))
-    .addOption(new Option("--distribution <name>", "how the sparsity is split over layers: uniform, uniform+, er, erk, erk+, global").default("uniform"))
+    .addOption(
+      new Option(
+        "--distribution <name>",
+        "how the sparsity is split over layers: uniform, uniform+, er, erk, erk+, global",
+      ).default("uniform"),
+    )
     .addOption(new Option("--repair <name>", "new values for kept weights from calibration data: none, least-squares, obs"))
     .addOption(new Option("--data <name>", "data set for accuracy, calibration and fine-tuning: fashion-mnist, mnist, cifar10"))
     .addOption(new Option("--calibrate <n>", "training examples to calibrate on").argParser(whole(1)).default(256))
     .addOption(new Option("--finetune <epochs>", "epochs of training under the mask").argParser(whole(0)).default(0))
     .addOption(new Option("--rate <r>", "highest learning rate of the fine-tuning").argParser(positiveNumber).default(0.02))
     .addOption(new Option("--gradual", "raise the sparsity over the first half of the fine-tuning (Zhu and Gupta)"))
-    .addOption(new Option("--exclude <layer>", "leave a layer dense: a path, or a pattern with *; may be repeated").argParser(collect).default([], "none"))
-    .addOption(new Option("--layer <layer=sparsity>", "a layer's own sparsity; may be repeated, later rules win").argParser(collect).default([], "none"))
-    .addOption(new Option("--also-prune <kind>", "prune what stays dense by default: first, depthwise, last; may be repeated").argParser(collect).default([], "none"))
+    .addOption(
+      new Option("--exclude <layer>", "leave a layer dense: a path, or a pattern with *; may be repeated")
+        .argParser(collect)
+        .default([], "none"),
+    )
+    .addOption(
+      new Option("--layer <layer=sparsity>", "a layer's own sparsity; may be repeated, later rules win")
+        .argParser(collect)
+        .default([], "none"),
+    )
+    .addOption(
+      new Option("--also-prune <kind>", "prune what stays dense by default: first, depthwise, last; may be repeated")
+        .argParser(collect)
+        .default([], "none"),
+    )
     .addOption(new Option("--rearrange", "first put channels into an order in which groups keep more (SparseByteNN)"))
     .addOption(new Option("--no-reestimate", "keep batch-norm statistics as they are"))
     .addOption(new Option("--no-fold", "write batch norm as its own layers, to prune the file again later"))
@@ -72,7 +94,8 @@ export const register: Register = (command, terminal) => {
     )
     .action(async (path: string, flags: PruneFlags) => {
       const plan = planOf(flags);
-      if (flags.out === undefined) throw new InputError("--out: expected a folder for the model and the report, such as --out pruned");
+      if (flags.out === undefined)
+        throw new InputError("--out: expected a folder for the model and the report, such as --out pruned");
       const out = resolve(terminal.folder, flags.out);
       const source = readSource(terminal, path, flags.arch);
       const data = await readData(terminal, flags, source.metadata);
@@ -88,7 +111,8 @@ export const register: Register = (command, terminal) => {
           progress: (done, total, words) => bar.update((1000 * done) / total, words),
           log: progress.log,
         });
-        const pack = (program: typeof source.program, params: Tree<Tensor>) => (flags.fold ? folded(program, params) : { program, params });
+        const pack = (program: typeof source.program, params: Tree<Tensor>) =>
+          flags.fold ? folded(program, params) : { program, params };
         const small = pack(pruned.program, pruned.params);
         const metadata = { ...source.metadata, ...normalisationNotes(data), "sparseland.prune": JSON.stringify(optionsOf(flags)) };
         const content = writeModel(packPruned(small.program, small.params, pruned.masks, plan.pattern, metadata));
@@ -119,7 +143,13 @@ export const register: Register = (command, terminal) => {
         writeWhole(join(out, "model.safetensors"), content);
         writeWhole(join(out, "report.txt"), `${reportText(report, 160)}\n`);
         writeWhole(join(out, "report.json"), `${JSON.stringify(report, null, 2)}\n`);
-        printResult(terminal, flags, report, () => `${reportText(report, terminal.columns)}\n\nwritten: ${join(flags.out!, "model.safetensors")}, report.json, report.txt`);
+        printResult(
+          terminal,
+          flags,
+          report,
+          () =>
+            `${reportText(report, terminal.columns)}\n\nwritten: ${join(flags.out!, "model.safetensors")}, report.json, report.txt`,
+        );
       } finally {
         bar.stop();
         progress.stop();

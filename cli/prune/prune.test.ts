@@ -18,8 +18,13 @@ beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "sparseland-prune-"));
   const model = createModel("convnet");
   const params = initParams(model.module, createRng(1));
-  const tensors = Object.fromEntries(Object.entries(params).map(([path, { shape, data }]) => [`module.${path}`, { dtype: "f32" as const, shape: [...shape], data }]));
-  writeFileSync(join(folder, "convnet.safetensors"), writeSafetensors({ tensors, metadata: { normalise_mean: "0.25", normalise_std: "0.5" } }));
+  const tensors = Object.fromEntries(
+    Object.entries(params).map(([path, { shape, data }]) => [`module.${path}`, { dtype: "f32" as const, shape: [...shape], data }]),
+  );
+  writeFileSync(
+    join(folder, "convnet.safetensors"),
+    writeSafetensors({ tensors, metadata: { normalise_mean: "0.25", normalise_std: "0.5" } }),
+  );
   writeFileSync(join(folder, "broken.safetensors"), "nothing of the kind");
   writeFileSync(join(folder, "broken.onnx"), "nothing of the kind");
 });
@@ -49,10 +54,18 @@ describe("sparseland prune", () => {
       expect(param.kind).toBe(note === "magnitude" ? "sparse" : "dense");
       if (note === "magnitude") expect(kernel).toBe(sparseMs! <= denseMs! ? "sparse" : "dense");
     }
-    expect(told.layers.map(({ path, sparsity }) => [path, Math.round(sparsity * 1000) / 1000])).toEqual([["conv1.weight", 0], ["conv2.weight", 0.9], ["conv3.weight", 0.9], ["fc.weight", 0]]);
+    expect(told.layers.map(({ path, sparsity }) => [path, Math.round(sparsity * 1000) / 1000])).toEqual([
+      ["conv1.weight", 0],
+      ["conv2.weight", 0.9],
+      ["conv3.weight", 0.9],
+      ["fc.weight", 0],
+    ]);
     expect(told.bytes.pruned).toBe(readFileSync(join(folder, "pruned/model.safetensors")).length);
     expect(told.bytes.pruned / told.bytes.dense).toBeLessThan(0.3);
-    expect(told.stages.map(({ stage, accuracy }) => [stage, accuracy])).toEqual([["as given", null], ["pruned (magnitude)", null]]);
+    expect(told.stages.map(({ stage, accuracy }) => [stage, accuracy])).toEqual([
+      ["as given", null],
+      ["pruned (magnitude)", null],
+    ]);
     expect(told.time.speedup).toBeCloseTo(told.time.denseMs / told.time.prunedMs, 9);
     const session = await createSession(file);
     expect(Object.values(session.run({ x: new Float32Array(784) }))[0]!.shape).toEqual([1, 10]);
@@ -61,32 +74,70 @@ describe("sparseland prune", () => {
 
   it("takes the file that it wrote, in blocks, and cuts channels", async () => {
     expect((await run(weights, "--arch", "convnet", "--sparsity", "0.5", "--out", "kept", "--no-fold")).code).toBe(0);
-    const block = report((await run("kept/model.safetensors", "--sparsity", "0.75", "--pattern", "block:2x1", "--out", "block", "--json")).out);
+    const block = report(
+      (await run("kept/model.safetensors", "--sparsity", "0.75", "--pattern", "block:2x1", "--out", "block", "--json")).out,
+    );
     const file = readModel(readFileSync(join(folder, "block/model.safetensors")));
     const value = file.params["conv3.weight"]!.value;
     expect("layout" in value && [value.layout, value.block]).toEqual(["block", [2, 1]]);
     expect(block.sparsity!.prunedLayers).toBeCloseTo(0.75, 3);
-    const cut = report((await run(weights, "--arch", "convnet", "--sparsity", "0.5", "--pattern", "channels", "--out", "cut", "--json")).out);
-    expect(cut.groups.map(({ group, units, kept }) => [group, units, kept])).toEqual([["conv1.weight", 32, 16], ["conv2.weight", 64, 32], ["conv3.weight", 128, 64]]);
-    expect(readModel(readFileSync(join(folder, "cut/model.safetensors"))).params["conv2.weight"]!.value.shape).toEqual([32, 16, 3, 3]);
+    const cut = report(
+      (await run(weights, "--arch", "convnet", "--sparsity", "0.5", "--pattern", "channels", "--out", "cut", "--json")).out,
+    );
+    expect(cut.groups.map(({ group, units, kept }) => [group, units, kept])).toEqual([
+      ["conv1.weight", 32, 16],
+      ["conv2.weight", 64, 32],
+      ["conv3.weight", 128, 64],
+    ]);
+    expect(readModel(readFileSync(join(folder, "cut/model.safetensors"))).params["conv2.weight"]!.value.shape).toEqual([
+      32, 16, 3, 3,
+    ]);
     expect(cut.params.after).toBeLessThan(0.3 * cut.params.before);
   }, 60_000);
 
-  it.skipIf(!hasData)("re-estimates and fine-tunes on data (skipped without the data folder)", async () => {
-    const common = [weights, "--arch", "convnet", "--sparsity", "0.8", "--data", "fashion-mnist", "--limit", "128", "--calibrate", "64", "--json"];
-    const tuned = report((await run(...common, "--finetune", "1", "--out", "tuned")).out);
-    expect(tuned.stages.map(({ stage }) => stage)).toEqual(["as given", "pruned (magnitude)", "batch norm re-estimated (3 layers)", "fine-tuned (1 epochs)"]);
-    expect(tuned.accuracyOfFile).toBeCloseTo(tuned.stages.at(-1)!.accuracy!, 2);
-    expect(readModel(readFileSync(join(folder, "tuned/model.safetensors"))).metadata).toMatchObject({ normalise_mean: "0.25", normalise_std: "0.5" });
-  }, 60_000);
+  it.skipIf(!hasData)(
+    "re-estimates and fine-tunes on data (skipped without the data folder)",
+    async () => {
+      const common = [
+        weights,
+        "--arch",
+        "convnet",
+        "--sparsity",
+        "0.8",
+        "--data",
+        "fashion-mnist",
+        "--limit",
+        "128",
+        "--calibrate",
+        "64",
+        "--json",
+      ];
+      const tuned = report((await run(...common, "--finetune", "1", "--out", "tuned")).out);
+      expect(tuned.stages.map(({ stage }) => stage)).toEqual([
+        "as given",
+        "pruned (magnitude)",
+        "batch norm re-estimated (3 layers)",
+        "fine-tuned (1 epochs)",
+      ]);
+      expect(tuned.accuracyOfFile).toBeCloseTo(tuned.stages.at(-1)!.accuracy!, 2);
+      expect(readModel(readFileSync(join(folder, "tuned/model.safetensors"))).metadata).toMatchObject({
+        normalise_mean: "0.25",
+        normalise_std: "0.5",
+      });
+    },
+    60_000,
+  );
 
   it.each([
     [["missing.safetensors", "--sparsity", "0.5", "--out", "o"], "missing.safetensors: no such file"],
     [["broken.safetensors", "--sparsity", "0.5", "--out", "o"], "broken.safetensors: "],
     [["broken.onnx", "--sparsity", "0.5", "--out", "o"], "broken.onnx: "],
     [[weights, "--sparsity", "0.5", "--out", "o"], "load it with an architecture instead"],
-    [[weights, "--arch", "resnet20", "--sparsity", "0.5", "--out", "o"], "conv1.weight is [32, 1, 3, 3], resnet20 needs [16, 3, 3, 3]"],
-    [[weights, "--arch", "mlp", "--sparsity", "0.5", "--out", "o"], "has no tensor \"fc1.weight\", which mlp needs"],
+    [
+      [weights, "--arch", "resnet20", "--sparsity", "0.5", "--out", "o"],
+      "conv1.weight is [32, 1, 3, 3], resnet20 needs [16, 3, 3, 3]",
+    ],
+    [[weights, "--arch", "mlp", "--sparsity", "0.5", "--out", "o"], 'has no tensor "fc1.weight", which mlp needs'],
     [[weights, "--arch", "nonet", "--sparsity", "0.5", "--out", "o"], 'unknown model "nonet"'],
     [[weights, "--arch", "convnet", "--out", "o"], "--sparsity: expected a number"],
     [[weights, "--arch", "convnet", "--sparsity", "0.5"], "--out: expected a folder"],
@@ -94,7 +145,10 @@ describe("sparseland prune", () => {
     [[weights, "--sparsity", "0.7", "--pattern", "2:4", "--out", "o"], "0.5, which the pattern 2:4 fixes"],
     [[weights, "--sparsity", "0.7", "--pattern", "spiral", "--out", "o"], "--pattern: expected unstructured"],
     [[weights, "--sparsity", "0.7", "--method", "wanda", "--out", "o"], "--data: this needs data"],
-    [[weights, "--sparsity", "0.7", "--repair", "obs", "--pattern", "channels", "--out", "o"], "--repair: expected none or least-squares"],
+    [
+      [weights, "--sparsity", "0.7", "--repair", "obs", "--pattern", "channels", "--out", "o"],
+      "--repair: expected none or least-squares",
+    ],
     [[weights, "--sparsity", "0.7", "--layer", "conv2", "--out", "o"], "--layer: expected a layer's path"],
     [[weights, "--arch", "convnet", "--sparsity", "0.7", "--exclude", "nobody", "--out", "o"], "prune.exclude: expected a layer"],
     [[weights, "--arch", "convnet", "--sparsity", "0.7", "--data", "imagenet", "--out", "o"], "--data: expected one of"],

@@ -43,7 +43,9 @@ export function layerReports(layers: readonly PrunedLayer[], timings: readonly L
 }
 
 /** The options that made this file, for the report and the file's metadata. */
-export const optionsOf = ({ json: _, out: __, verbose: ___, ...rest }: PruneFlags): Readonly<Record<string, unknown>> => ({ ...rest });
+export const optionsOf = ({ json: _, out: __, verbose: ___, ...rest }: PruneFlags): Readonly<Record<string, unknown>> => ({
+  ...rest,
+});
 
 const accuracy = (value: number | null): string => (value === null ? "-" : percent(value));
 
@@ -51,16 +53,50 @@ const accuracy = (value: number | null): string => (value === null ? "-" : perce
 export function reportText(report: PruneReport, width: number): string {
   const { params, sparsity, bytes: size, time, layers, groups, rearranged } = report;
   const parts: string[] = [];
-  const zeros = sparsity ? `, ${percent(sparsity.prunedLayers, 1)} zeros in pruned layers, ${percent(sparsity.allWeights, 1)} in all weights` : "";
-  parts.push(`${report.model}: ${whole(params.before)} parameters, ${whole(params.after)} after cutting, ${whole(params.nonZero)} non-zero${zeros}`);
-  parts.push(columnsText(["step", "accuracy", "seconds"], [...report.stages.map((s) => [s.stage, accuracy(s.accuracy), s.seconds.toFixed(1)]), ["the written file", accuracy(report.accuracyOfFile), ""]], width));
+  const zeros = sparsity
+    ? `, ${percent(sparsity.prunedLayers, 1)} zeros in pruned layers, ${percent(sparsity.allWeights, 1)} in all weights`
+    : "";
+  parts.push(
+    `${report.model}: ${whole(params.before)} parameters, ${whole(params.after)} after cutting, ${whole(params.nonZero)} non-zero${zeros}`,
+  );
+  parts.push(
+    columnsText(
+      ["step", "accuracy", "seconds"],
+      [
+        ...report.stages.map((s) => [s.stage, accuracy(s.accuracy), s.seconds.toFixed(1)]),
+        ["the written file", accuracy(report.accuracyOfFile), ""],
+      ],
+      width,
+    ),
+  );
   parts.push(`file: ${bytes(size.pruned)}, dense ${bytes(size.dense)} (${(size.pruned / size.dense).toFixed(3)} of it)`);
-  parts.push(`batch 1, ${report.threads} thread${report.threads === 1 ? "" : "s"}: ${milliseconds(time.prunedMs)} ms, dense ${milliseconds(time.denseMs)} ms (${times(time.speedup)})`);
-  if (rearranged) parts.push(`rearrangement: kernel groups keep ${percent(rearranged.after)} of sum |w|; ${percent(rearranged.sorted)} sorted by size, ${percent(rearranged.before)} as given`);
+  parts.push(
+    `batch 1, ${report.threads} thread${report.threads === 1 ? "" : "s"}: ${milliseconds(time.prunedMs)} ms, dense ${milliseconds(time.denseMs)} ms (${times(time.speedup)})`,
+  );
+  if (rearranged)
+    parts.push(
+      `rearrangement: kernel groups keep ${percent(rearranged.after)} of sum |w|; ${percent(rearranged.sorted)} sorted by size, ${percent(rearranged.before)} as given`,
+    );
   if (layers.length > 0) {
-    const rows = layers.map((l) => [l.path, l.shape.join("x"), whole(l.kept), percent(l.sparsity, 1), l.denseMs === null ? "-" : milliseconds(l.denseMs), l.sparseMs === null ? "-" : milliseconds(l.sparseMs), l.kernel, l.note]);
+    const rows = layers.map((l) => [
+      l.path,
+      l.shape.join("x"),
+      whole(l.kept),
+      percent(l.sparsity, 1),
+      l.denseMs === null ? "-" : milliseconds(l.denseMs),
+      l.sparseMs === null ? "-" : milliseconds(l.sparseMs),
+      l.kernel,
+      l.note,
+    ]);
     parts.push(columnsText(["layer", "shape", "kept", "sparsity", "dense, ms", "sparse, ms", "runs", "how"], rows, width));
   }
-  if (groups.length > 0) parts.push(columnsText(["channel group", "units", "kept", "how"], groups.map((g) => [g.group, whole(g.units), whole(g.kept), g.note]), width));
+  if (groups.length > 0)
+    parts.push(
+      columnsText(
+        ["channel group", "units", "kept", "how"],
+        groups.map((g) => [g.group, whole(g.units), whole(g.kept), g.note]),
+        width,
+      ),
+    );
   return parts.join("\n\n");
 }

@@ -1,11 +1,11 @@
 /** Trains a small MobileNetV1, removes groups in every way, and fine-tunes each network alike. */
 import { createRng } from "../../src/core/index.js";
+import { take } from "../../src/data/index.js";
 import { createEngine } from "../../src/engine/index.js";
 import { createModel, inferenceProgram } from "../../src/models/index.js";
 import { cosineRate, sgd } from "../../src/optim/index.js";
 import { anyBatch, type BatchProgram } from "../../src/program/index.js";
-import { take } from "../../src/data/index.js";
-import { accuracyOf, fineTune, pruneChannels, pruneProgram, rearrangeChannels, type PrunePattern } from "../../src/train/index.js";
+import { accuracyOf, fineTune, type PrunePattern, pruneChannels, pruneProgram, rearrangeChannels } from "../../src/train/index.js";
 import type { JobContext } from "../harness/index.js";
 import { splitsOf } from "../shared/datasets.js";
 import { trainToEnd } from "../shared/training.js";
@@ -24,7 +24,16 @@ export async function measureAccuracy(config: AccuracyConfig, context: JobContex
     const steps = epochs * Math.floor(train.count / batch);
     const { params } = await trainToEnd(
       engine,
-      { model, train, test, optimizer: sgd({ momentum: 0.9, nesterov: true, decay: 4e-5 }), rate: cosineRate(rate, { steps }), epochs, batchSize: batch, seed },
+      {
+        model,
+        train,
+        test,
+        optimizer: sgd({ momentum: 0.9, nesterov: true, decay: 4e-5 }),
+        rate: cosineRate(rate, { steps }),
+        epochs,
+        batchSize: batch,
+        seed,
+      },
       context,
       { span: [0, 0.3] },
     );
@@ -33,18 +42,44 @@ export async function measureAccuracy(config: AccuracyConfig, context: JobContex
     const retained: Retained[] = [];
     const rng = createRng(seed);
     for (const [i, ratio] of ratios.entries()) {
-      const moved = rearrangeChannels({ program, params, sparsity: ratio, filters, rng: rng.split(`order ${ratio}`), budget: 1500 });
-      retained.push({ ratio, before: moved.before / moved.total, sorted: moved.sorted / moved.total, after: moved.after / moved.total });
+      const moved = rearrangeChannels({
+        program,
+        params,
+        sparsity: ratio,
+        filters,
+        rng: rng.split(`order ${ratio}`),
+        budget: 1500,
+      });
+      retained.push({
+        ratio,
+        before: moved.before / moved.total,
+        sorted: moved.sorted / moved.total,
+        after: moved.after / moved.total,
+      });
       for (const [k, arm] of arms.entries()) {
         context.progress(0.3 + (0.7 * (i * arms.length + k)) / (arms.length * ratios.length), `${arm} at ${ratio}`);
         const common = { engine, program, method: "magnitude", sparsity: ratio, rng: rng.split(`${arm} ${ratio}`) } as const;
-        const pattern: PrunePattern = arm === "unstructured" ? { kind: "unstructured", scope: "tensor" } : { kind: "kernels", filters };
+        const pattern: PrunePattern =
+          arm === "unstructured" ? { kind: "unstructured", scope: "tensor" } : { kind: "kernels", filters };
         // Filters: the same share of weights must go, and cutting a share c of all channels leaves (1 - c)^2 of them.
         const small =
           arm === "filters"
             ? { masks: {}, ...pruneChannels({ ...common, params, sparsity: 1 - Math.sqrt(1 - ratio) }) }
             : { program, ...pruneProgram({ ...common, params: arm === "groups-rearranged" ? moved.params : params, pattern }) };
-        const run = fineTune({ engine, program: small.program, params: small.params, masks: small.masks, train, test: take(test, 256), epochs: tuning, batchSize: batch, rate: rate / 5, decay: 4e-5, seed, now: context.now });
+        const run = fineTune({
+          engine,
+          program: small.program,
+          params: small.params,
+          masks: small.masks,
+          train,
+          test: take(test, 256),
+          epochs: tuning,
+          batchSize: batch,
+          rate: rate / 5,
+          decay: 4e-5,
+          seed,
+          now: context.now,
+        });
         let next = await run.next();
         while (!next.done) next = await run.next();
         found.push({ arm, ratio, pruned: percent(small.params, small.program), tuned: percent(next.value.params, small.program) });

@@ -4,16 +4,25 @@ import type { Arm, ArmResult, Config, Latency, Result, Retained } from "./config
 
 type Outcomes = readonly Outcome<Config, Result>[];
 
-const inOrder = (outcomes: Outcomes): Result[] => [...outcomes].sort((a, b) => a.config.seed - b.config.seed).map(({ result }) => result);
+const inOrder = (outcomes: Outcomes): Result[] =>
+  [...outcomes].sort((a, b) => a.config.seed - b.config.seed).map(({ result }) => result);
 
 /** Results of one arm at one ratio, in the order of seeds. */
 export const armResults = (outcomes: Outcomes, arm: Arm, ratio: number): ArmResult[] =>
-  inOrder(outcomes).flatMap((result) => (result.part === "accuracy" ? result.arms.filter((found) => found.arm === arm && found.ratio === ratio) : []));
-export const denseResults = (outcomes: Outcomes): number[] => inOrder(outcomes).flatMap((result) => (result.part === "accuracy" ? [result.dense] : []));
-export const retainedResults = (outcomes: Outcomes, ratio: number): Retained[] => inOrder(outcomes).flatMap((result) => (result.part === "accuracy" ? result.retained.filter((found) => found.ratio === ratio) : []));
-export const latencies = (outcomes: Outcomes, ratio: number): Latency[] => inOrder(outcomes).flatMap((result) => (result.part === "latency" ? result.times.filter((found) => found.ratio === ratio) : []));
+  inOrder(outcomes).flatMap((result) =>
+    result.part === "accuracy" ? result.arms.filter((found) => found.arm === arm && found.ratio === ratio) : [],
+  );
+export const denseResults = (outcomes: Outcomes): number[] =>
+  inOrder(outcomes).flatMap((result) => (result.part === "accuracy" ? [result.dense] : []));
+export const retainedResults = (outcomes: Outcomes, ratio: number): Retained[] =>
+  inOrder(outcomes).flatMap((result) =>
+    result.part === "accuracy" ? result.retained.filter((found) => found.ratio === ratio) : [],
+  );
+export const latencies = (outcomes: Outcomes, ratio: number): Latency[] =>
+  inOrder(outcomes).flatMap((result) => (result.part === "latency" ? result.times.filter((found) => found.ratio === ratio) : []));
 
-const tuned = (outcomes: Outcomes, arm: Arm, ratio: number): number[] => armResults(outcomes, arm, ratio).map((found) => found.tuned);
+const tuned = (outcomes: Outcomes, arm: Arm, ratio: number): number[] =>
+  armResults(outcomes, arm, ratio).map((found) => found.tuned);
 
 const above =
   (arm: Arm, other: Arm, ratio: number) =>

@@ -58,5 +58,10 @@ export interface Latency {
 }
 
 export type Result =
-  | { readonly part: "accuracy"; readonly dense: number; readonly arms: readonly ArmResult[]; readonly retained: readonly Retained[] }
+  | {
+      readonly part: "accuracy";
+      readonly dense: number;
+      readonly arms: readonly ArmResult[];
+      readonly retained: readonly Retained[];
+    }
   | { readonly part: "latency"; readonly times: readonly Latency[] };

@@ -1,5 +1,5 @@
 /** Whole networks at batch 1, one thread, timed in turns: dense kernels, group kernels (4 filters x 1 input), unstructured kernels. */
-import { createRng, tensor, type Tensor, type Tree } from "../../src/core/index.js";
+import { createRng, type Tensor, type Tree, tensor } from "../../src/core/index.js";
 import { createEngine } from "../../src/engine/index.js";
 import { compressDense } from "../../src/formats/index.js";
 import { createModel, inferenceProgram } from "../../src/models/index.js";
@@ -7,8 +7,8 @@ import { initParams } from "../../src/nn/index.js";
 import { anyBatch, atBatch, foldBatchNorm } from "../../src/program/index.js";
 import { createSession, type FileParam, type ModelFile, packModel, type Session } from "../../src/runtime/index.js";
 import { type PrunedProgram, pruneProgram } from "../../src/train/index.js";
-import { median, type JobContext } from "../harness/index.js";
-import { type LatencyConfig, type Latency, type Result, ratios } from "./config.js";
+import { type JobContext, median } from "../harness/index.js";
+import { type Latency, type LatencyConfig, type Result, ratios } from "./config.js";
 
 /** Measures one round. Weights are random: time depends on where zeros lie, not on values. */
 export async function measureLatency({ seed, width, pixels, runs }: LatencyConfig, { now, progress }: JobContext): Promise<Result> {

@@ -8,11 +8,31 @@ import { measureLatency } from "./latency.js";
 type Outcomes = readonly Outcome<Config, Result>[];
 
 const small = {
-  accuracy: { part: "accuracy", data: "fashion-mnist", images: 6000, width: 0.25, epochs: 5, tuning: 1, batch: 64, rate: 0.1, filters: 4 },
+  accuracy: {
+    part: "accuracy",
+    data: "fashion-mnist",
+    images: 6000,
+    width: 0.25,
+    epochs: 5,
+    tuning: 1,
+    batch: 64,
+    rate: 0.1,
+    filters: 4,
+  },
   latency: { part: "latency", width: 0.5, pixels: 128, runs: 40 },
 } as const;
 const full = {
-  accuracy: { part: "accuracy", data: "cifar10", images: 50_000, width: 0.5, epochs: 60, tuning: 30, batch: 128, rate: 0.1, filters: 4 },
+  accuracy: {
+    part: "accuracy",
+    data: "cifar10",
+    images: 50_000,
+    width: 0.5,
+    epochs: 60,
+    tuning: 30,
+    batch: 128,
+    rate: 0.1,
+    filters: 4,
+  },
   latency: { part: "latency", width: 1, pixels: 224, runs: 50 },
 } as const;
 
@@ -46,7 +66,12 @@ function tables(outcomes: Outcomes): Table[] {
       columns: ["ratio", "as given", "sorted by size (1xN)", "rearranged"],
       rows: ratios.map((ratio) => {
         const found = retainedResults(outcomes, ratio);
-        return [ratio, shown(found.map(({ before }) => 100 * before)), shown(found.map(({ sorted }) => 100 * sorted)), shown(found.map(({ after }) => 100 * after))];
+        return [
+          ratio,
+          shown(found.map(({ before }) => 100 * before)),
+          shown(found.map(({ sorted }) => 100 * sorted)),
+          shown(found.map(({ after }) => 100 * after)),
+        ];
       }),
     },
     {
@@ -54,7 +79,21 @@ function tables(outcomes: Outcomes): Table[] {
       columns: ["ratio", "dense kernels", "group kernels 4x1", "unstructured kernels"],
       rows: ratios.map((ratio) => {
         const found = latencies(outcomes, ratio);
-        return [ratio, shown(found.map(({ denseMs }) => denseMs), 3), shown(found.map(({ groupMs }) => groupMs), 3), shown(found.map(({ unstructuredMs }) => unstructuredMs), 3)];
+        return [
+          ratio,
+          shown(
+            found.map(({ denseMs }) => denseMs),
+            3,
+          ),
+          shown(
+            found.map(({ groupMs }) => groupMs),
+            3,
+          ),
+          shown(
+            found.map(({ unstructuredMs }) => unstructuredMs),
+            3,
+          ),
+        ];
       }),
     },
   ];
@@ -81,7 +120,8 @@ export const paper = definePaper<Config, Result>({
   arxiv: "2310.19509",
   claims,
   settings: {
-    small: "accuracy: MobileNetV1-0.25, 6,000 images of Fashion-MNIST, 5 epochs and 1 of fine-tuning; latency: MobileNetV1-0.5 at 128 x 128",
+    small:
+      "accuracy: MobileNetV1-0.25, 6,000 images of Fashion-MNIST, 5 epochs and 1 of fine-tuning; latency: MobileNetV1-0.5 at 128 x 128",
     full: "accuracy: MobileNetV1-0.5, CIFAR-10, 60 epochs and 30 of fine-tuning; latency: MobileNetV1-1.0 at 224 x 224",
   },
   seeds: { small: 3, full: 3 },

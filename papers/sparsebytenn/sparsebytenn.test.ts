@@ -12,11 +12,22 @@ const outcomes = [0, 1, 2].flatMap((seed) => [
     result: {
       part: "accuracy",
       dense: 87.1 + 0.1 * seed,
-      arms: [0.3, 0.5].flatMap((ratio) => Object.entries(arms).map(([arm, tuned]) => ({ arm: arm as Arm, ratio, pruned: 10, tuned: tuned + 0.1 * seed + (arm === "groups" ? 0.01 * seed : 0) }))),
+      arms: [0.3, 0.5].flatMap((ratio) =>
+        Object.entries(arms).map(([arm, tuned]) => ({
+          arm: arm as Arm,
+          ratio,
+          pruned: 10,
+          tuned: tuned + 0.1 * seed + (arm === "groups" ? 0.01 * seed : 0),
+        })),
+      ),
       retained: [{ ratio: 0.5, before: 0.7, sorted: 0.71, after: 0.72 + 0.001 * seed }],
     } as Result,
   },
-  { id: `l${seed}`, config: { part: "latency", seed } as Config, result: { part: "latency", times: [{ ratio: 0.3, denseMs: 1.2 + 0.01 * seed, groupMs: 1, unstructuredMs: 1.1 }] } as Result },
+  {
+    id: `l${seed}`,
+    config: { part: "latency", seed } as Config,
+    result: { part: "latency", times: [{ ratio: 0.3, denseMs: 1.2 + 0.01 * seed, groupMs: 1, unstructuredMs: 1.1 }] } as Result,
+  },
 ]);
 
 it("measures differences by seed and ratios of times", () => {

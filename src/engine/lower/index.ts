@@ -3,20 +3,14 @@ import { InputError } from "../../core/index.js";
 import { BINARY, UNARY } from "../../kernels/index.js";
 import type { Operation } from "../../program/index.js";
 import type { Lowering } from "../lowering.js";
+import { lowerBatchNorm, lowerBatchNormGrad, lowerBatchNormInference, lowerReluGrad } from "./batch-norm.js";
 import { lowerBroadcast, lowerWhere } from "./broadcast.js";
 import { lowerConv } from "./conv.js";
 import { lowerConvInputGrad, lowerConvWeightGrad } from "./conv-gradients.js";
 import { lowerBinary, lowerCast, lowerConstant, lowerUnary } from "./elementwise.js";
 import { lowerGather, lowerOneHot, lowerRandom, lowerRowSums, lowerTopK } from "./gather.js";
+import { lowerLayerNorm, lowerLayerNormGrad } from "./layer-norm.js";
 import { lowerMatmul } from "./matmul.js";
-import {
-  lowerBatchNorm,
-  lowerBatchNormGrad,
-  lowerBatchNormInference,
-  lowerLayerNorm,
-  lowerLayerNormGrad,
-  lowerReluGrad,
-} from "./norm.js";
 import { lowerAdam, lowerSgd } from "./optimiser.js";
 import { lowerPool, lowerPoolGrad } from "./pool.js";
 import { lowerArgmax, lowerPick, lowerPickGrad, lowerReduce, lowerSoftmax, lowerSoftmaxGrad } from "./reduce.js";

@@ -306,8 +306,9 @@ class Importer {
     const full = budget.folded > this.limits.folded;
     const folder = full ? builder : new Builder(true, this.cache);
     let results = run(folder);
-    // What is made whole (ranges, fills) counts like what is computed; constants of the file do not.
-    const made = node.opType === "Constant" ? 0 : results.reduce((total, r) => total + ("constant" in r ? r.constant.data.length : 0), 0);
+    // What is made whole (ranges, fills) counts like what is computed; constants of the file and what is passed on do not.
+    const given = new Set(operands.flatMap((o) => (o && "constant" in o ? [o.constant] : [])));
+    const made = node.opType === "Constant" ? 0 : results.reduce((total, r) => total + ("constant" in r && !given.has(r.constant) ? r.constant.data.length : 0), 0);
     if (budget.folded + made > 2 * this.limits.folded) throw new InputError(`the constants made at import have more than ${2 * this.limits.folded} elements together`);
     if (full) {
       budget.folded += made;

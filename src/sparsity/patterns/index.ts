@@ -12,8 +12,8 @@ import { selectRows, selectTensor } from "./unstructured.js";
 export * from "./block.js";
 export * from "./group.js";
 export * from "./kernel-group.js";
-export * from "./rearrange.js";
 export * from "./nm.js";
+export * from "./rearrange.js";
 export * from "./unstructured.js";
 
 /**

@@ -17,6 +17,7 @@ import type { Pattern } from "../types.js";
  */
 export function kernelGroups(filters: number, shape: readonly number[]): Extract<Pattern, { kind: "block" }> {
   requireInteger("kernelGroups.filters", filters, 1);
-  if (shape.length !== 2 && shape.length !== 4) throw new OptionError("kernelGroups.shape", "[out, in] or [out, in, kh, kw]", shape);
+  if (shape.length !== 2 && shape.length !== 4)
+    throw new OptionError("kernelGroups.shape", "[out, in] or [out, in, kh, kw]", shape);
   return { kind: "block", rows: filters, cols: shape.length === 4 ? shape[2]! * shape[3]! : 1, pool: "mean" };
 }

@@ -32,20 +32,27 @@ describe("rearrangement", () => {
   });
   it("gives a permutation, never keeps less than the given order or the sorted one, and says what it keeps", () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 5 }), fc.integer({ min: 1, max: 4 }), fc.double({ min: 0, max: 0.9, noNaN: true }), fc.nat(999), (units, inputs, filters, sparsity, seed) => {
-        const rng = createRng(seed);
-        const rows = units + 2;
-        const scores = Float32Array.from({ length: rows * inputs }, () => rng.uniform());
-        // Two producers; in the second the units lie behind two rows that do not move.
-        const producers: Producer[] = [
-          { scores: scores.slice(0, units * inputs), inputs, rowOf: Array.from({ length: units }, (_, u) => u) },
-          { scores, inputs, rowOf: Array.from({ length: units }, (_, u) => u + 2) },
-        ];
-        const found = rearrange(producers, { sparsity, filters, rng, budget: 200 });
-        expect([...found.order].sort((a, b) => a - b)).toEqual([...Array(units).keys()]);
-        expect(found.after).toBeGreaterThanOrEqual(Math.max(found.before, found.sorted) - 1e-6);
-        expect(retained(producers, found.order, { sparsity, filters })).toBeCloseTo(found.after, 6);
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: 9 }),
+        fc.integer({ min: 1, max: 5 }),
+        fc.integer({ min: 1, max: 4 }),
+        fc.double({ min: 0, max: 0.9, noNaN: true }),
+        fc.nat(999),
+        (units, inputs, filters, sparsity, seed) => {
+          const rng = createRng(seed);
+          const rows = units + 2;
+          const scores = Float32Array.from({ length: rows * inputs }, () => rng.uniform());
+          // Two producers; in the second the units lie behind two rows that do not move.
+          const producers: Producer[] = [
+            { scores: scores.slice(0, units * inputs), inputs, rowOf: Array.from({ length: units }, (_, u) => u) },
+            { scores, inputs, rowOf: Array.from({ length: units }, (_, u) => u + 2) },
+          ];
+          const found = rearrange(producers, { sparsity, filters, rng, budget: 200 });
+          expect([...found.order].sort((a, b) => a - b)).toEqual([...Array(units).keys()]);
+          expect(found.after).toBeGreaterThanOrEqual(Math.max(found.before, found.sorted) - 1e-6);
+          expect(retained(producers, found.order, { sparsity, filters })).toBeCloseTo(found.after, 6);
+        },
+      ),
       { numRuns: 60 },
     );
   });

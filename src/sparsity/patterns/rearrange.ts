@@ -2,7 +2,7 @@
  * Channel rearrangement: which order of the filters gathers important kernels into the same groups. The order changes no function
  * (`permuteChannels`); it changes what a group pattern can keep.
  */
-import { InputError, requireInteger, type Rng, requireFraction } from "../../core/index.js";
+import { InputError, type Rng, requireFraction, requireInteger } from "../../core/index.js";
 
 /** One layer that makes the channels: scores of its kernels, and where its rows lie in the common order. */
 export interface Producer {
@@ -40,7 +40,11 @@ export interface Rearranged {
  *
  *     R = sum over producers of  sum of the blocks - sum of the floor(s blocks) smallest
  */
-export function retained(producers: readonly Producer[], order: ArrayLike<number>, { sparsity, filters }: { sparsity: number; filters: number }): number {
+export function retained(
+  producers: readonly Producer[],
+  order: ArrayLike<number>,
+  { sparsity, filters }: { sparsity: number; filters: number },
+): number {
   return producers.reduce((sum, producer) => sum + keptOf(blockScores(producer, order, filters), sparsity), 0);
 }
 
@@ -72,7 +76,11 @@ function addRow(blocks: Float64Array, { scores, inputs }: Producer, group: numbe
 export function orderBySize(producers: readonly Producer[]): Int32Array {
   const units = producers[0]?.rowOf.length ?? 0;
   const sizes = Float64Array.from({ length: units }, (_, u) =>
-    producers.reduce((sum, { scores, inputs, rowOf }) => sum + scores.subarray(rowOf[u]! * inputs, (rowOf[u]! + 1) * inputs).reduce((a, b) => a + b, 0), 0),
+    producers.reduce(
+      (sum, { scores, inputs, rowOf }) =>
+        sum + scores.subarray(rowOf[u]! * inputs, (rowOf[u]! + 1) * inputs).reduce((a, b) => a + b, 0),
+      0,
+    ),
   );
   return Int32Array.from({ length: units }, (_, u) => u).sort((a, b) => sizes[a]! - sizes[b]! || a - b);
 }
@@ -92,7 +100,8 @@ export function rearrange(producers: readonly Producer[], options: RearrangeOpti
   requireInteger("rearrange.filters", filters, 1);
   requireInteger("rearrange.budget", budget, 0);
   const units = producers[0]?.rowOf.length ?? 0;
-  if (producers.some(({ rowOf }) => rowOf.length !== units)) throw new InputError("rearrange: every producer must have one row per unit");
+  if (producers.some(({ rowOf }) => rowOf.length !== units))
+    throw new InputError("rearrange: every producer must have one row per unit");
   const given = Int32Array.from({ length: units }, (_, i) => i);
   const bySize = orderBySize(producers);
   const [before, sorted] = [given, bySize].map((order) => retained(producers, order, options)) as [number, number];
@@ -104,11 +113,15 @@ export function rearrange(producers: readonly Producer[], options: RearrangeOpti
     improved = false;
     for (const a of rng.permutation(units)) {
       for (let b = 0; b < units && tried < budget; b++) {
-        if (a === b || producers.every(({ rowOf }) => Math.floor(rowOf[a]! / filters) === Math.floor(rowOf[b]! / filters))) continue;
+        if (a === b || producers.every(({ rowOf }) => Math.floor(rowOf[a]! / filters) === Math.floor(rowOf[b]! / filters)))
+          continue;
         tried++;
         const next = producers.map((producer, k) => {
           const changed = blocks[k]!.slice();
-          const [groupA, groupB] = [producer.rowOf[a]!, producer.rowOf[b]!].map((row) => Math.floor(row / filters)) as [number, number];
+          const [groupA, groupB] = [producer.rowOf[a]!, producer.rowOf[b]!].map((row) => Math.floor(row / filters)) as [
+            number,
+            number,
+          ];
           const [rowA, rowB] = [producer.rowOf[order[a]!]!, producer.rowOf[order[b]!]!];
           addRow(changed, producer, groupA, rowA, -1);
           addRow(changed, producer, groupA, rowB, 1);

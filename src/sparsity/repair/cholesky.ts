@@ -11,7 +11,10 @@ export function cholesky(a: Float64Array, n: number): Float64Array {
     const rowJ = j * n;
     let diagonal = a[rowJ + j]!;
     for (let k = 0; k < j; k++) diagonal -= a[rowJ + k]! * a[rowJ + k]!;
-    if (!(diagonal > 0)) throw new InputError(`cholesky: the matrix is not positive definite at position ${j}; use more calibration data or more damping`);
+    if (!(diagonal > 0))
+      throw new InputError(
+        `cholesky: the matrix is not positive definite at position ${j}; use more calibration data or more damping`,
+      );
     const root = Math.sqrt(diagonal);
     a[rowJ + j] = root;
     for (let i = j + 1; i < n; i++) {

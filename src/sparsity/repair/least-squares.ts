@@ -47,7 +47,8 @@ export function leastSquaresRepair(weight: Float32Array, mask: Uint8Array, momen
 
 function submatrix(a: Float64Array, n: number, kept: readonly number[]): Float64Array {
   const out = new Float64Array(kept.length * kept.length);
-  for (let i = 0; i < kept.length; i++) for (let j = 0; j < kept.length; j++) out[i * kept.length + j] = a[kept[i]! * n + kept[j]!]!;
+  for (let i = 0; i < kept.length; i++)
+    for (let j = 0; j < kept.length; j++) out[i * kept.length + j] = a[kept[i]! * n + kept[j]!]!;
   return out;
 }
 

@@ -29,7 +29,12 @@ export interface SparseGptOptions {
  *
  * Frantar and Alistarh 2023, arXiv:2301.00774, algorithm 1. The elimination is optimal brain surgery (Hassibi and Stork 1993).
  */
-export function sparseGpt(weight: Float32Array, moments: LayerMoments, options: SparseGptOptions, mask?: Uint8Array): { weight: Float32Array; mask: Uint8Array } {
+export function sparseGpt(
+  weight: Float32Array,
+  moments: LayerMoments,
+  options: SparseGptOptions,
+  mask?: Uint8Array,
+): { weight: Float32Array; mask: Uint8Array } {
   const { sparsity, pattern = { kind: "unstructured", scope: "tensor" }, damping = 0.01 } = options;
   requireFraction("sparseGpt.damping", damping);
   const { columns } = moments;
@@ -66,10 +71,18 @@ interface Columns {
 }
 
 /** Chooses the masks of a block of columns by the error that removing each weight costs. */
-function choose(w: Float64Array, upper: Float64Array, out: Uint8Array, { rows, columns, from, to }: Columns, pattern: Pattern, sparsity: number): void {
+function choose(
+  w: Float64Array,
+  upper: Float64Array,
+  out: Uint8Array,
+  { rows, columns, from, to }: Columns,
+  pattern: Pattern,
+  sparsity: number,
+): void {
   const width = to - from;
   const score = new Float32Array(rows * width);
-  for (let r = 0; r < rows; r++) for (let c = 0; c < width; c++) score[r * width + c] = (w[r * columns + from + c]! / upper[(from + c) * (columns + 1)]!) ** 2;
+  for (let r = 0; r < rows; r++)
+    for (let c = 0; c < width; c++) score[r * width + c] = (w[r * columns + from + c]! / upper[(from + c) * (columns + 1)]!) ** 2;
   const { data } = selectMask(pattern, score, [rows, width], sparsity);
   for (let r = 0; r < rows; r++) out.set(data.subarray(r * width, (r + 1) * width), r * columns + from);
 }

@@ -23,18 +23,24 @@ export function dampedGram({ gram, columns }: LayerMoments, damping: number): { 
   let trace = 0;
   for (let i = 0; i < columns; i++) {
     const d = gram[i * columns + i]!;
-    if (!(d >= 0) || !Number.isFinite(d)) throw new InputError(`repair: the second moment of input ${i} is ${d}; the calibration activations must be finite`);
+    if (!(d >= 0) || !Number.isFinite(d))
+      throw new InputError(`repair: the second moment of input ${i} is ${d}; the calibration activations must be finite`);
     trace += d;
   }
   const ridge = Math.max((damping * trace) / columns, 1e-12);
   const damped = gram.slice();
-  for (let i = 0; i < columns; i++) damped[i * columns + i] = gram[i * columns + i] === 0 ? Math.max(1, ridge) : gram[i * columns + i]! + ridge;
+  for (let i = 0; i < columns; i++)
+    damped[i * columns + i] = gram[i * columns + i] === 0 ? Math.max(1, ridge) : gram[i * columns + i]! + ridge;
   return { damped, ridge };
 }
 
 /** @throws ShapeError unless moments and weight agree */
 export function requireMoments(place: string, rows: number, { columns, gram, cross }: LayerMoments, size: number): void {
   if (gram.length !== columns * columns || size !== rows * columns || (cross && cross.length !== rows * columns)) {
-    throw new ShapeError(place, { weight: [size], gram: [gram.length], ...(cross ? { cross: [cross.length] } : {}) }, `a weight of ${rows} x ${columns} and moments of ${columns} inputs`);
+    throw new ShapeError(
+      place,
+      { weight: [size], gram: [gram.length], ...(cross ? { cross: [cross.length] } : {}) },
+      `a weight of ${rows} x ${columns} and moments of ${columns} inputs`,
+    );
   }
 }

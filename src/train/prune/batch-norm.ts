@@ -47,7 +47,12 @@ function withBatchStatistics(program: Program, norms: readonly Norm[]): Program 
  * @param calibration batches of a few dozen examples or more; the more, the better the estimate
  * @returns the params with new statistics, and how many normalisations were re-estimated (0: the model has none, or they are folded)
  */
-export function reestimateBatchNorm(engine: Engine, program: BatchProgram, params: Tree<Tensor>, { batches, batchSize }: Calibration): { params: Tree<Tensor>; count: number } {
+export function reestimateBatchNorm(
+  engine: Engine,
+  program: BatchProgram,
+  params: Tree<Tensor>,
+  { batches, batchSize }: Calibration,
+): { params: Tree<Tensor>; count: number } {
   const sized = atBatch(program, batchSize);
   const norms = normsOf(sized);
   if (norms.length === 0) return { params, count: 0 };

@@ -1,11 +1,21 @@
 /** Structured pruning of a program: whole channel units go, and the network becomes smaller. */
-import { InputError, requireOneOf, requireSparsity, type Rng, type Tensor, type Tree } from "../../core/index.js";
+import { InputError, type Rng, requireOneOf, requireSparsity, type Tensor, type Tree } from "../../core/index.js";
 import type { Engine } from "../../engine/index.js";
-import { anyBatch, atBatch, type BatchProgram, channelGraph, type ChannelGraph, type ChannelUnit, cutChannels, cutParams, maskChannels } from "../../program/index.js";
+import {
+  anyBatch,
+  atBatch,
+  type BatchProgram,
+  type ChannelGraph,
+  type ChannelUnit,
+  channelGraph,
+  cutChannels,
+  cutParams,
+  maskChannels,
+} from "../../program/index.js";
 import { keepCount, type LayerMoments, leastSquaresRepair, topK } from "../../sparsity/index.js";
 import { type Calibration, createProbe, type Probe } from "./calibration.js";
 import { fromMatrix, type LayerChoice, type PruneLayer, pruneLayers, toMatrix } from "./layers.js";
-import { inputNorms, momentsOf, MOST_COLUMNS } from "./moments.js";
+import { inputNorms, MOST_COLUMNS, momentsOf } from "./moments.js";
 import type { Repair } from "./prune-program.js";
 import { marginalsOf, scoreUnits } from "./unit-scores.js";
 
@@ -56,17 +66,24 @@ export function pruneChannels(options: CutChannelsOptions): CutProgram {
   const method = requireOneOf("prune.method", options.method, ["magnitude", "random", "wanda"]);
   const repair = requireOneOf("prune.repair", options.repair ?? "none", ["none", "least-squares"]);
   const sparsity = requireSparsity("prune.sparsity", options.sparsity);
-  if ((method === "wanda" || repair !== "none") && !calibration) throw new InputError(`prune: ${method === "wanda" ? "wanda" : "repair"} needs calibration data; give a data set (--data, --calibrate)`);
+  if ((method === "wanda" || repair !== "none") && !calibration)
+    throw new InputError(
+      `prune: ${method === "wanda" ? "wanda" : "repair"} needs calibration data; give a data set (--data, --calibrate)`,
+    );
   const graph = channelGraph(program.one);
   if (graph.groups.length === 0) {
-    throw new InputError(`prune: no channel of this network can be cut: ${graph.held.map(({ path, axis, why }) => `${path}, axis ${axis}: ${why}`).join("; ") || "it has no weights"}`);
+    throw new InputError(
+      `prune: no channel of this network can be cut: ${graph.held.map(({ path, axis, why }) => `${path}, axis ${axis}: ${why}`).join("; ") || "it has no weights"}`,
+    );
   }
   const layers = pruneLayers(program.one, { exclude, keepDense: { first: false, depthwise: false, last: false } });
   const excluded = new Set(layers.filter(({ dense }) => dense === "excluded").map(({ path }) => path));
   const dense = calibration ? createProbe(engine, program, params, calibration) : undefined;
   let thin: Probe | undefined;
   try {
-    const norms = new Map(method === "wanda" ? layers.map((layer) => [layer.path, inputNorms(engine, layer, calibration!, dense!)] as const) : []);
+    const norms = new Map(
+      method === "wanda" ? layers.map((layer) => [layer.path, inputNorms(engine, layer, calibration!, dense!)] as const) : [],
+    );
     const energy = marginalsOf(program.one, layers, params, norms);
     const removed: ChannelUnit[] = [];
     const groups = graph.groups.map((group): CutUnit => {
@@ -81,10 +98,15 @@ export function pruneChannels(options: CutChannelsOptions): CutProgram {
       });
       return { ...own, kept, note: method };
     });
-    if (removed.length === 0) throw new InputError(`prune: a sparsity of ${sparsity} removes no unit of ${groups.map(({ group, units }) => `${group} (${units})`).join(", ")}; ask for more`);
+    if (removed.length === 0)
+      throw new InputError(
+        `prune: a sparsity of ${sparsity} removes no unit of ${groups.map(({ group, units }) => `${group} (${units})`).join(", ")}; ask for more`,
+      );
     const next: Record<string, Tensor> = { ...params };
     if (repair === "least-squares") {
-      const readers = layers.filter(({ path, kind, columns }) => kind !== "depthwise" && columns <= MOST_COLUMNS && columnsOf(removed, path).length > 0);
+      const readers = layers.filter(
+        ({ path, kind, columns }) => kind !== "depthwise" && columns <= MOST_COLUMNS && columnsOf(removed, path).length > 0,
+      );
       thin = createProbe(engine, program, maskChannels(params, removed), calibration!);
       readers.forEach((layer, i) => {
         const moments = momentsOf(engine, layer, calibration!, thin!, dense);
@@ -94,7 +116,13 @@ export function pruneChannels(options: CutChannelsOptions): CutProgram {
       });
     }
     const cut = cutChannels(program.one, removed);
-    return { program: anyBatch((batch) => cutChannels(atBatch(program, batch), removed).program), params: cutParams(next, cut), groups, graph, removed };
+    return {
+      program: anyBatch((batch) => cutChannels(atBatch(program, batch), removed).program),
+      params: cutParams(next, cut),
+      groups,
+      graph,
+      removed,
+    };
   } finally {
     dense?.close();
     thin?.close();
@@ -103,10 +131,18 @@ export function pruneChannels(options: CutChannelsOptions): CutProgram {
 
 /** Input channels of a weight that go: positions on the axis that its products read. */
 const columnsOf = (removed: readonly ChannelUnit[], path: string): { axis: number; index: number }[] =>
-  removed.flatMap(({ members }) => members.filter((member) => member.path === path).flatMap(({ axis, indices }) => indices.map((index) => ({ axis, index }))));
+  removed.flatMap(({ members }) =>
+    members.filter((member) => member.path === path).flatMap(({ axis, indices }) => indices.map((index) => ({ axis, index }))),
+  );
 
 /** The weight fitted without the columns that go, group by group. */
-function refit(layer: PruneLayer, weight: Tensor, gone: readonly { axis: number; index: number }[], moments: readonly LayerMoments[], damping: number): Tensor {
+function refit(
+  layer: PruneLayer,
+  weight: Tensor,
+  gone: readonly { axis: number; index: number }[],
+  moments: readonly LayerMoments[],
+  damping: number,
+): Tensor {
   const inputAxis = layer.products[0]!.transposed ? 0 : 1;
   const dead = new Set(gone.filter(({ axis }) => axis === inputAxis).map(({ index }) => index));
   if (dead.size === 0) return weight;

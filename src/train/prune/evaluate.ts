@@ -10,7 +10,13 @@ import { inputFor, storeOf } from "./calibration.js";
  * Share of examples whose greatest output is their class, with dense kernels.
  * @throws InputError when the data set does not fit the program
  */
-export function accuracyOf(engine: Engine, program: BatchProgram, params: Tree<Tensor>, dataset: Dataset, batch = Math.min(200, dataset.count)): number {
+export function accuracyOf(
+  engine: Engine,
+  program: BatchProgram,
+  params: Tree<Tensor>,
+  dataset: Dataset,
+  batch = Math.min(200, dataset.count),
+): number {
   const input = inputFor(program.one, dataset);
   const [output] = Object.keys(program.one.outputs) as [string];
   const sized = atBatch(program, batch);

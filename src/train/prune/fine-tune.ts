@@ -5,7 +5,7 @@ import type { Engine } from "../../engine/index.js";
 import { cosineRate, sgd, warmUp } from "../../optim/index.js";
 import type { BatchProgram } from "../../program/index.js";
 import { densityOf, type Mask, type Updater } from "../../sparsity/index.js";
-import { type Trained, type TrainEvent, train } from "../train.js";
+import { type TrainEvent, type Trained, train } from "../train.js";
 import { modelOfProgram } from "./program-model.js";
 
 /**
@@ -19,7 +19,10 @@ export function fixedMasks(masks: Tree<Mask>): Updater<undefined> {
     card: {
       name: "fixed-masks",
       title: "trains under masks that are given and never change",
-      paper: { citation: "Han et al. 2015, Learning both Weights and Connections for Efficient Neural Networks", id: "arXiv:1506.02626" },
+      paper: {
+        citation: "Han et al. 2015, Learning both Weights and Connections for Efficient Neural Networks",
+        id: "arXiv:1506.02626",
+      },
       axes: {
         sparse: "weights",
         pattern: "any",
@@ -40,7 +43,10 @@ export function fixedMasks(masks: Tree<Mask>): Updater<undefined> {
     targetSparsity: () => sparsity,
     init: () => ({ masks }),
     isDue: () => false,
-    update: ({ masks: held }) => ({ masks: held, born: mapTree(held, ({ shape, data }) => ({ shape, data: new Uint8Array(data.length) })) }),
+    update: ({ masks: held }) => ({
+      masks: held,
+      born: mapTree(held, ({ shape, data }) => ({ shape, data: new Uint8Array(data.length) })),
+    }),
   };
 }
 
@@ -74,7 +80,20 @@ export interface FineTuneOptions {
  * @throws what `modelOfProgram` and `train` throw
  */
 export async function* fineTune(options: FineTuneOptions): AsyncGenerator<TrainEvent, Trained> {
-  const { engine, program, params, masks = {}, train: data, test, batchSize = 128, rate = 0.02, decay = 1e-4, augment = [], seed, now } = options;
+  const {
+    engine,
+    program,
+    params,
+    masks = {},
+    train: data,
+    test,
+    batchSize = 128,
+    rate = 0.02,
+    decay = 1e-4,
+    augment = [],
+    seed,
+    now,
+  } = options;
   const epochs = requireInteger("fineTune.epochs", options.epochs, 1);
   const steps = epochs * Math.max(1, Math.floor(data.count / batchSize));
   const warm = Math.floor(steps / 20);

@@ -1,5 +1,5 @@
 /** The layers of a program as pruning sees them: which may be pruned, which stay dense and why, each weight as a matrix. */
-import { InputError, OptionError, requireSparsity, type Tensor, tensor, type Tree } from "../../core/index.js";
+import { InputError, OptionError, requireSparsity, type Tensor, type Tree, tensor } from "../../core/index.js";
 import { type Product, type Program, productsOf } from "../../program/index.js";
 import type { ParamInfo } from "../../sparsity/index.js";
 
@@ -37,7 +37,13 @@ export interface LayerChoice {
   readonly keepDense?: { readonly first?: boolean; readonly depthwise?: boolean; readonly last?: boolean };
 }
 
-const matches = (pattern: string, path: string): boolean => new RegExp(`^${pattern.split("*").map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join(".*")}$`).test(path);
+const matches = (pattern: string, path: string): boolean =>
+  new RegExp(
+    `^${pattern
+      .split("*")
+      .map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"))
+      .join(".*")}$`,
+  ).test(path);
 
 /**
  * The layers of a program, with the field's defaults: the first convolution, depthwise convolutions and the last layers stay dense
@@ -53,7 +59,8 @@ export function pruneLayers(program: Program, { exclude = [], rules = [], keepDe
   for (const product of products) byPath.set(product.path, [...(byPath.get(product.path) ?? []), product]);
   const all = [...byPath.keys()];
   const need = (option: string, pattern: string) => {
-    if (!all.some((path) => matches(pattern, path))) throw new OptionError(option, `a layer (${all.join(", ") || "there is none"})`, pattern);
+    if (!all.some((path) => matches(pattern, path)))
+      throw new OptionError(option, `a layer (${all.join(", ") || "there is none"})`, pattern);
   };
   for (const pattern of exclude) need("prune.exclude", pattern);
   rules.forEach(({ match, sparsity }, i) => {
@@ -69,12 +76,16 @@ export function pruneLayers(program: Program, { exclude = [], rules = [], keepDe
     const rule = rules.findLast(({ match }) => matches(match, path));
     if (rule) return rule.sparsity === 0 ? { ...own, dense: "a rule gives it sparsity 0" } : { ...own, sparsity: rule.sparsity };
     if (depthwise && kind === "depthwise") return { ...own, dense: "depthwise convolutions stay dense by default" };
-    if (first && kind !== "linear" && uses.some(({ operation }) => !before.has(operation))) return { ...own, dense: "the first convolution stays dense by default" };
-    if (last && all.length > 1 && uses.some(({ operation }) => !after.has(operation))) return { ...own, dense: "the last layer stays dense by default" };
+    if (first && kind !== "linear" && uses.some(({ operation }) => !before.has(operation)))
+      return { ...own, dense: "the first convolution stays dense by default" };
+    if (last && all.length > 1 && uses.some(({ operation }) => !after.has(operation)))
+      return { ...own, dense: "the last layer stays dense by default" };
     return own;
   });
   if (layers.every(({ dense }) => dense !== undefined)) {
-    throw new InputError(`prune: no layer is left to prune (${layers.map(({ path, dense }) => `${path}: ${dense}`).join("; ") || "the program has no weights"}); exclude fewer, or give a rule for one`);
+    throw new InputError(
+      `prune: no layer is left to prune (${layers.map(({ path, dense }) => `${path}: ${dense}`).join("; ") || "the program has no weights"}); exclude fewer, or give a rule for one`,
+    );
   }
   return layers;
 }
@@ -104,7 +115,14 @@ export const infosOf = (layers: readonly PruneLayer[], program: Program): Tree<P
   Object.fromEntries(
     layers.map(({ path, kind, rows, columns, dense, sparsity }): [string, ParamInfo] => {
       const shape = kind === "linear" ? [rows, columns] : program.values[program.params[path]!.value]!.shape;
-      return [path, { shape, prunable: dense === undefined && sparsity === undefined, kind: kind === "linear" ? "linear" : kind === "depthwise" ? "depthwise" : "conv" }];
+      return [
+        path,
+        {
+          shape,
+          prunable: dense === undefined && sparsity === undefined,
+          kind: kind === "linear" ? "linear" : kind === "depthwise" ? "depthwise" : "conv",
+        },
+      ];
     }),
   );
 
@@ -129,6 +147,7 @@ export function matrixOf(layer: PruneLayer, params: Tree<Tensor>): Tensor {
   const value = params[layer.path];
   if (!value) throw new InputError(`prune: no value for the param "${layer.path}"`);
   const bad = value.data.findIndex((w) => !Number.isFinite(w));
-  if (bad >= 0) throw new InputError(`prune: ${layer.path} holds ${value.data[bad]} at position ${bad}; every weight must be finite`);
+  if (bad >= 0)
+    throw new InputError(`prune: ${layer.path} holds ${value.data[bad]} at position ${bad}; every weight must be finite`);
   return tensor([layer.rows, layer.columns], toMatrix(layer, value.data));
 }

@@ -1,6 +1,17 @@
 /** Scores and masks of a program's layers. */
-import { OptionError, type Rng, type Tensor, tensor, type Tree } from "../../core/index.js";
-import { kernelGroups, magnitude, type Mask, type ParamInfo, type Pattern, random, selectMask, type SplitName, splitSparsity, wanda } from "../../sparsity/index.js";
+import { OptionError, type Rng, type Tensor, type Tree, tensor } from "../../core/index.js";
+import {
+  kernelGroups,
+  type Mask,
+  magnitude,
+  type ParamInfo,
+  type Pattern,
+  random,
+  type SplitName,
+  selectMask,
+  splitSparsity,
+  wanda,
+} from "../../sparsity/index.js";
 import { matrixOf, type PruneLayer } from "./layers.js";
 
 /** How weights are ranked. `sparsegpt` ranks while it repairs. */
@@ -19,7 +30,13 @@ export function patternOf(pattern: PrunePattern, { kernel, rows, columns }: Prun
  * A score per weight of every layer, on its matrix.
  * @param norms input norms per layer and group; needed by `wanda`
  */
-export function scoreLayers(layers: readonly PruneLayer[], params: Tree<Tensor>, method: PruneMethod, rng: Rng, norms: Tree<readonly Float64Array[]> = {}): Tree<Float32Array> {
+export function scoreLayers(
+  layers: readonly PruneLayer[],
+  params: Tree<Tensor>,
+  method: PruneMethod,
+  rng: Rng,
+  norms: Tree<readonly Float64Array[]> = {},
+): Tree<Float32Array> {
   return Object.fromEntries(
     layers.map((layer): [string, Float32Array] => {
       const weight = matrixOf(layer, params);
@@ -42,19 +59,35 @@ export function scoreLayers(layers: readonly PruneLayer[], params: Tree<Tensor>,
  *
  * @throws OptionError when the budget cannot be met, or `global` is asked for with `sparsegpt`, which has no scores beforehand
  */
-export function ratiosFor(layers: readonly PruneLayer[], infos: Tree<ParamInfo>, options: { method: PruneMethod; sparsity: number; distribution: SplitName; pattern: PrunePattern }, scores: Tree<Float32Array>): Tree<number> {
+export function ratiosFor(
+  layers: readonly PruneLayer[],
+  infos: Tree<ParamInfo>,
+  options: { method: PruneMethod; sparsity: number; distribution: SplitName; pattern: PrunePattern },
+  scores: Tree<Float32Array>,
+): Tree<number> {
   const { method, sparsity, distribution, pattern } = options;
   const pruned = layers.filter(({ dense }) => dense === undefined);
   const global = distribution === "global" || (pattern.kind === "unstructured" && pattern.scope === "global");
-  if (method === "sparsegpt" && global) throw new OptionError("prune.distribution", "uniform, er, erk, ... with sparsegpt, which ranks layer by layer", "global");
+  if (method === "sparsegpt" && global)
+    throw new OptionError("prune.distribution", "uniform, er, erk, ... with sparsegpt, which ranks layer by layer", "global");
   if (pattern.kind === "nm") {
     const fixed = 1 - pattern.keep / pattern.of;
     const other = [sparsity, ...pruned.flatMap((layer) => layer.sparsity ?? [])].find((s) => Math.abs(s - fixed) > 1e-9);
-    if (other !== undefined) throw new OptionError("prune.sparsity", `${fixed}, which ${pattern.keep} kept of ${pattern.of} fixes`, other);
+    if (other !== undefined)
+      throw new OptionError("prune.sparsity", `${fixed}, which ${pattern.keep} kept of ${pattern.of} fixes`, other);
     return Object.fromEntries(pruned.map(({ path }) => [path, fixed]));
   }
   const open = Object.fromEntries(Object.entries(infos).filter(([, { prunable }]) => prunable));
-  const shared = Object.keys(open).length === 0 ? {} : splitSparsity(global ? "global" : distribution, pattern.kind === "kernels" ? { kind: "unstructured", scope: "tensor" } : pattern, open, sparsity, scores);
+  const shared =
+    Object.keys(open).length === 0
+      ? {}
+      : splitSparsity(
+          global ? "global" : distribution,
+          pattern.kind === "kernels" ? { kind: "unstructured", scope: "tensor" } : pattern,
+          open,
+          sparsity,
+          scores,
+        );
   return Object.fromEntries(pruned.map(({ path, sparsity: own }) => [path, own ?? shared[path]!]));
 }
 
@@ -62,4 +95,3 @@ export function ratiosFor(layers: readonly PruneLayer[], infos: Tree<ParamInfo>,
 export function maskLayer(layer: PruneLayer, pattern: PrunePattern, score: Float32Array, sparsity: number): Mask {
   return selectMask(patternOf(pattern, layer), score, [layer.rows, layer.columns], sparsity);
 }
-

@@ -1,7 +1,21 @@
 /** Second moments of layers on calibration data, computed by the engine: what a convolution reads is laid out as columns. */
 import { sizeOf } from "../../core/index.js";
 import type { Engine, Plan } from "../../engine/index.js";
-import { concat, type ConvAttrs, matmul, type Operation, pad, type Program, reshape, slice, sliceAxis, sumSquares, trace, transpose, type Value } from "../../program/index.js";
+import {
+  type ConvAttrs,
+  concat,
+  matmul,
+  type Operation,
+  type Program,
+  pad,
+  reshape,
+  slice,
+  sliceAxis,
+  sumSquares,
+  trace,
+  transpose,
+  type Value,
+} from "../../program/index.js";
 import type { LayerMoments } from "../../sparsity/index.js";
 import type { Calibration, Probe } from "./calibration.js";
 import type { PruneLayer } from "./layers.js";
@@ -34,7 +48,9 @@ function matrices(x: Value, layer: PruneLayer, operation: Operation, program: Pr
   const weight = program.values[operation.inputs[1]!]!.shape;
   const out = program.values[operation.outputs[0]!]!.shape;
   const each = weight[1]!;
-  return Array.from({ length: attrs.groups }, (_, g) => patches(attrs.groups === 1 ? x : sliceAxis(x, 1, g * each, (g + 1) * each), weight, attrs, out));
+  return Array.from({ length: attrs.groups }, (_, g) =>
+    patches(attrs.groups === 1 ? x : sliceAxis(x, 1, g * each, (g + 1) * each), weight, attrs, out),
+  );
 }
 
 /** Results of a layer as [outputs, positions]. */
@@ -45,14 +61,28 @@ function results(y: Value, layer: PruneLayer): Value {
 }
 
 /** A program of its own for one product: inputs x (and y), outputs as `f` makes them. */
-function beside(layer: PruneLayer, operation: Operation, program: Program, withTarget: boolean, f: (x: readonly Value[], y?: Value) => Readonly<Record<string, Value>>): Program {
+function beside(
+  layer: PruneLayer,
+  operation: Operation,
+  program: Program,
+  withTarget: boolean,
+  f: (x: readonly Value[], y?: Value) => Readonly<Record<string, Value>>,
+): Program {
   const shape = (id: number) => ({ shape: program.values[id]!.shape });
   const inputs = { x: shape(operation.inputs[0]!), ...(withTarget ? { y: shape(operation.outputs[0]!) } : {}) };
-  return trace(({ inputs: v }) => ({ outputs: f(matrices(v["x"]!, layer, operation, program), v["y"] && results(v["y"], layer)) }), { inputs });
+  return trace(
+    ({ inputs: v }) => ({ outputs: f(matrices(v["x"]!, layer, operation, program), v["y"] && results(v["y"], layer)) }),
+    { inputs },
+  );
 }
 
 /** Runs a tap over all batches and hands each result to a second plan. */
-function over(calibration: Calibration, names: readonly string[], taps: readonly { plan: Plan; as: string }[], then: (values: Readonly<Record<string, Float32Array>>) => void): void {
+function over(
+  calibration: Calibration,
+  names: readonly string[],
+  taps: readonly { plan: Plan; as: string }[],
+  then: (values: Readonly<Record<string, Float32Array>>) => void,
+): void {
   for (const batch of calibration.batches) {
     const feed = Object.fromEntries(names.map((name) => [name, batch[name]!]));
     const values: Record<string, Float32Array> = {};
@@ -64,7 +94,8 @@ function over(calibration: Calibration, names: readonly string[], taps: readonly
 /** Inputs that a product's activations depend on. */
 const inputsOf = (probe: Probe, value: number): string[] => {
   const needed = new Set([value]);
-  for (const { inputs, outputs } of [...probe.program.operations].reverse()) if (outputs.some((id) => needed.has(id))) for (const id of inputs) needed.add(id);
+  for (const { inputs, outputs } of [...probe.program.operations].reverse())
+    if (outputs.some((id) => needed.has(id))) for (const id of inputs) needed.add(id);
   return Object.keys(probe.program.inputs).filter((name) => needed.has(probe.program.inputs[name]!));
 };
 
@@ -72,11 +103,20 @@ const inputsOf = (probe: Probe, value: number): string[] => {
  * Moments of a layer: inputs as `pruned` feeds them, results as `dense` makes them (default: of the layer's own weight alone).
  * A weight of several groups has one per group; a shared weight sums over its uses.
  */
-export function momentsOf(engine: Engine, layer: PruneLayer, calibration: Calibration, pruned: Probe, dense?: Probe): LayerMoments[] {
+export function momentsOf(
+  engine: Engine,
+  layer: PruneLayer,
+  calibration: Calibration,
+  pruned: Probe,
+  dense?: Probe,
+): LayerMoments[] {
   const groups = layer.products[0]!.groups;
   const { columns } = layer;
   const rows = layer.rows / groups;
-  const sums = Array.from({ length: groups }, () => ({ gram: new Float64Array(columns * columns), cross: new Float64Array(rows * columns) }));
+  const sums = Array.from({ length: groups }, () => ({
+    gram: new Float64Array(columns * columns),
+    cross: new Float64Array(rows * columns),
+  }));
   let samples = 0;
   for (const product of layer.products) {
     const operation = pruned.program.operations[product.operation]!;
@@ -84,12 +124,17 @@ export function momentsOf(engine: Engine, layer: PruneLayer, calibration: Calibr
       const out: Record<string, Value> = {};
       x.forEach((columnsOf, g) => {
         out[`gram${g}`] = matmul(columnsOf, columnsOf, { transposeB: true });
-        if (y) out[`cross${g}`] = matmul(groups === 1 ? y : sliceAxis(y, 0, g * rows, (g + 1) * rows), columnsOf, { transposeB: true });
+        if (y)
+          out[`cross${g}`] = matmul(groups === 1 ? y : sliceAxis(y, 0, g * rows, (g + 1) * rows), columnsOf, { transposeB: true });
       });
       return out;
     });
     const store = engine.params({});
-    const plans = [pruned.tap({ x: product.input }), ...(dense ? [dense.tap({ y: product.output })] : []), engine.compile(program, store)];
+    const plans = [
+      pruned.tap({ x: product.input }),
+      ...(dense ? [dense.tap({ y: product.output })] : []),
+      engine.compile(program, store),
+    ];
     const taps = [{ plan: plans[0]!, as: "x" }, ...(dense ? [{ plan: plans[1]!, as: "y" }] : [])];
     try {
       over(calibration, inputsOf(pruned, product.input), taps, (values) => {
@@ -113,7 +158,9 @@ export function inputNorms(engine: Engine, layer: PruneLayer, calibration: Calib
   const sums = Array.from({ length: layer.products[0]!.groups }, () => new Float64Array(layer.columns));
   for (const product of layer.products) {
     const operation = probe.program.operations[product.operation]!;
-    const program = beside(layer, operation, probe.program, false, (x) => Object.fromEntries(x.map((v, g) => [`norm${g}`, sumSquares(v, 1)])));
+    const program = beside(layer, operation, probe.program, false, (x) =>
+      Object.fromEntries(x.map((v, g) => [`norm${g}`, sumSquares(v, 1)])),
+    );
     const store = engine.params({});
     const plans = [probe.tap({ x: product.input }), engine.compile(program, store)];
     try {

@@ -1,8 +1,18 @@
 /** An inference program as a model that can be trained: what was imported or pruned goes through the ordinary training loop. */
-import { InputError, tensor, type Tree } from "../../core/index.js";
+import { InputError, type Tree, tensor } from "../../core/index.js";
 import type { Model } from "../../models/index.js";
 import type { Context, ParamDef } from "../../nn/index.js";
-import { add, atBatch, type BatchProgram, batchNorm, mul, operationNamed, type Program, productsOf, type Value } from "../../program/index.js";
+import {
+  add,
+  atBatch,
+  type BatchProgram,
+  batchNorm,
+  mul,
+  operationNamed,
+  type Program,
+  productsOf,
+  type Value,
+} from "../../program/index.js";
 import { normsOf } from "./batch-norm.js";
 
 /**
@@ -19,7 +29,9 @@ export function modelOfProgram(program: BatchProgram, name = "program", momentum
   const [[, input] = [], ...moreInputs] = Object.entries(one.inputs);
   const [[, output] = [], ...moreOutputs] = Object.entries(one.outputs);
   if (input === undefined || output === undefined || moreInputs.length > 0 || moreOutputs.length > 0) {
-    throw new InputError(`${name}: expected one input and one output, got ${Object.keys(one.inputs).join(", ") || "none"} and ${Object.keys(one.outputs).join(", ") || "none"}`);
+    throw new InputError(
+      `${name}: expected one input and one output, got ${Object.keys(one.inputs).join(", ") || "none"} and ${Object.keys(one.outputs).join(", ") || "none"}`,
+    );
   }
   const shape = one.values[output]!.shape;
   if (shape.length !== 2) throw new InputError(`${name}: expected an output [N, classes], got [${shape.join(", ")}]`);
@@ -37,7 +49,8 @@ export function modelOfProgram(program: BatchProgram, name = "program", momentum
       if (norm) {
         const { y, mean, variance } = batchNorm(operands[0]!, operands[1]!, operands[2]!, attrs["eps"] as number);
         const each = x.shape[0]! * operands[0]!.shape.slice(2).reduce((a, b) => a * b, 1);
-        const blend = (path: string, now: Value, scale: number) => context.update(path, add(mul(p[path]!, 1 - momentum), mul(now, scale)));
+        const blend = (path: string, now: Value, scale: number) =>
+          context.update(path, add(mul(p[path]!, 1 - momentum), mul(now, scale)));
         blend(norm.mean, mean, momentum);
         blend(norm.variance, variance, (momentum * each) / Math.max(1, each - 1));
         at[outputs[0]!] = y;
@@ -50,7 +63,13 @@ export function modelOfProgram(program: BatchProgram, name = "program", momentum
     });
     return at[logits]!;
   };
-  return { name, inputShape: one.values[input]!.shape.slice(1), classes: shape[1]!, module: { params: defsOf(one), apply }, options: {} };
+  return {
+    name,
+    inputShape: one.values[input]!.shape.slice(1),
+    classes: shape[1]!,
+    module: { params: defsOf(one), apply },
+    options: {},
+  };
 }
 
 /** The value before a softmax at the end. */
@@ -62,7 +81,9 @@ function logitsOf({ operations }: Program, output: number): number {
 function defsOf(program: Program): Tree<ParamDef> {
   const products = new Map(productsOf(program).map((product) => [product.path, product]));
   const statistics = new Set(normsOf(program).flatMap(({ mean, variance }) => [mean, variance]));
-  const scales = new Set(program.operations.filter(({ op }) => op === "batchNormInference").flatMap(({ inputs }) => inputs.slice(1, 3)));
+  const scales = new Set(
+    program.operations.filter(({ op }) => op === "batchNormInference").flatMap(({ inputs }) => inputs.slice(1, 3)),
+  );
   return Object.fromEntries(
     Object.entries(program.params).map(([path, { value }]): [string, ParamDef] => {
       const { shape } = program.values[value]!;

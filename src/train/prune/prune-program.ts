@@ -2,14 +2,31 @@
  * One-shot pruning of a trained program: choose weights, zero them, and give the others new values that make up for it.
  * Works on any inference program, imported ones too.
  */
-import { InputError, OptionError, requireOneOf, requireSparsity, type Rng, type Tensor, tensor, type Tree } from "../../core/index.js";
+import {
+  InputError,
+  OptionError,
+  type Rng,
+  requireOneOf,
+  requireSparsity,
+  type Tensor,
+  type Tree,
+  tensor,
+} from "../../core/index.js";
 import type { Engine } from "../../engine/index.js";
 import type { BatchProgram } from "../../program/index.js";
-import { applyMask, countKept, leastSquaresRepair, type LayerMoments, type Mask, sparseGpt, type SplitName } from "../../sparsity/index.js";
+import {
+  applyMask,
+  countKept,
+  type LayerMoments,
+  leastSquaresRepair,
+  type Mask,
+  type SplitName,
+  sparseGpt,
+} from "../../sparsity/index.js";
 import { type Calibration, createProbe, type Probe } from "./calibration.js";
 import { fromMatrix, infosOf, type LayerChoice, matrixOf, type PruneLayer, pruneLayers, toMatrix } from "./layers.js";
-import { maskLayer, patternOf, type PruneMethod, type PrunePattern, ratiosFor, scoreLayers } from "./masks.js";
-import { inputNorms, momentsOf, MOST_COLUMNS } from "./moments.js";
+import { maskLayer, type PruneMethod, type PrunePattern, patternOf, ratiosFor, scoreLayers } from "./masks.js";
+import { inputNorms, MOST_COLUMNS, momentsOf } from "./moments.js";
 
 /** How the kept weights are given new values: not, by least squares row by row, or by optimal brain surgery (SparseGPT). */
 export type Repair = "none" | "least-squares" | "obs";
@@ -69,18 +86,42 @@ export interface PrunedProgram {
  * @throws OptionError for options out of range or that do not go together; InputError when calibration data are missing or do not fit
  */
 export function pruneProgram(options: PruneProgramOptions): PrunedProgram {
-  const { engine, program, params, rng, calibration, pattern = { kind: "unstructured", scope: "tensor" }, distribution = "uniform", progress } = options;
+  const {
+    engine,
+    program,
+    params,
+    rng,
+    calibration,
+    pattern = { kind: "unstructured", scope: "tensor" },
+    distribution = "uniform",
+    progress,
+  } = options;
   const method = requireOneOf("prune.method", options.method, ["magnitude", "random", "wanda", "sparsegpt"]);
-  const repair = requireOneOf("prune.repair", options.repair ?? (method === "sparsegpt" ? "obs" : "none"), ["none", "least-squares", "obs"]);
-  if (method === "sparsegpt" && repair === "none") throw new OptionError("prune.repair", "obs or least-squares with sparsegpt, which repairs as it prunes", repair);
+  const repair = requireOneOf("prune.repair", options.repair ?? (method === "sparsegpt" ? "obs" : "none"), [
+    "none",
+    "least-squares",
+    "obs",
+  ]);
+  if (method === "sparsegpt" && repair === "none")
+    throw new OptionError("prune.repair", "obs or least-squares with sparsegpt, which repairs as it prunes", repair);
   const sparsity = requireSparsity("prune.sparsity", options.sparsity);
   const one = program.one;
   const layers = pruneLayers(one, options);
   const pruned = layers.filter(({ dense }) => dense === undefined);
   const sequential = repair !== "none";
-  if ((sequential || method === "wanda") && !calibration) throw new InputError(`prune: ${method === "wanda" ? "wanda" : "repair"} needs calibration data; give a data set (--data, --calibrate)`);
-  if (sequential) for (const layer of pruned) if (layer.columns > MOST_COLUMNS) throw new InputError(`prune: ${layer.path} has ${layer.columns} inputs, repair holds at most ${MOST_COLUMNS}; exclude it, or prune without repair`);
-  for (const [path, value] of Object.entries(params)) if (value.dtype !== "f32" && pruned.some((layer) => layer.path === path)) throw new InputError(`prune: ${path} is ${value.dtype}, expected f32`);
+  if ((sequential || method === "wanda") && !calibration)
+    throw new InputError(
+      `prune: ${method === "wanda" ? "wanda" : "repair"} needs calibration data; give a data set (--data, --calibrate)`,
+    );
+  if (sequential)
+    for (const layer of pruned)
+      if (layer.columns > MOST_COLUMNS)
+        throw new InputError(
+          `prune: ${layer.path} has ${layer.columns} inputs, repair holds at most ${MOST_COLUMNS}; exclude it, or prune without repair`,
+        );
+  for (const [path, value] of Object.entries(params))
+    if (value.dtype !== "f32" && pruned.some((layer) => layer.path === path))
+      throw new InputError(`prune: ${path} is ${value.dtype}, expected f32`);
 
   const dense = calibration && (sequential || method === "wanda") ? createProbe(engine, program, params, calibration) : undefined;
   let thin: Probe | undefined;
@@ -113,7 +154,12 @@ export function pruneProgram(options: PruneProgramOptions): PrunedProgram {
         const moments = momentsOf(engine, layer, calibration!, thin, options.followDense === false ? undefined : dense);
         const weight = matrixOf(layer, params).data;
         const mask = masks[layer.path] && toMatrix(layer, masks[layer.path]!.data);
-        const fixed = repairLayer(layer, weight, mask, moments, { sparsity: ratios[layer.path]!, pattern, repair, damping: options.damping ?? 0.01 });
+        const fixed = repairLayer(layer, weight, mask, moments, {
+          sparsity: ratios[layer.path]!,
+          pattern,
+          repair,
+          damping: options.damping ?? 0.01,
+        });
         store(layer, fixed.weight, fixed.mask);
         thin.store.set(layer.path, next[layer.path]!);
         progress?.(++done, steps, `repaired ${layer.path}`);
@@ -128,7 +174,15 @@ export function pruneProgram(options: PruneProgramOptions): PrunedProgram {
         const mask = masks[path];
         const weights = rows * columns;
         const kept = mask ? countKept(mask) : weights;
-        return { path, shape: params[path]!.shape, kind, weights, kept, sparsity: 1 - kept / weights, note: layer.dense ?? (layer.sparsity === undefined ? how : `${how}, by a rule`) };
+        return {
+          path,
+          shape: params[path]!.shape,
+          kind,
+          weights,
+          kept,
+          sparsity: 1 - kept / weights,
+          note: layer.dense ?? (layer.sparsity === undefined ? how : `${how}, by a rule`),
+        };
       }),
     };
   } finally {
@@ -145,7 +199,13 @@ interface RepairOptions {
 }
 
 /** New values of one layer, group by group. Without a mask SparseGPT chooses it. */
-function repairLayer(layer: PruneLayer, weight: Float32Array, mask: Uint8Array | undefined, moments: readonly LayerMoments[], { sparsity, pattern, repair, damping }: RepairOptions): { weight: Float32Array; mask: Uint8Array } {
+function repairLayer(
+  layer: PruneLayer,
+  weight: Float32Array,
+  mask: Uint8Array | undefined,
+  moments: readonly LayerMoments[],
+  { sparsity, pattern, repair, damping }: RepairOptions,
+): { weight: Float32Array; mask: Uint8Array } {
   const size = weight.length / moments.length;
   const out = { weight: new Float32Array(weight.length), mask: new Uint8Array(weight.length) };
   moments.forEach((own, g) => {

@@ -1,7 +1,7 @@
 /** SparseByteNN's whole-network rearrangement: an order of every channel group in which kernel groups keep more of the weights. */
 import type { Rng, Tensor, Tree } from "../../core/index.js";
-import { type BatchProgram, channelGraph, type ChannelGroup, permuteChannels } from "../../program/index.js";
-import { orderBySize, type Producer, rearrange, type Rearranged, retained } from "../../sparsity/index.js";
+import { type BatchProgram, type ChannelGroup, channelGraph, permuteChannels } from "../../program/index.js";
+import { orderBySize, type Producer, type Rearranged, rearrange, retained } from "../../sparsity/index.js";
 import { type LayerChoice, matrixOf, type PruneLayer, pruneLayers } from "./layers.js";
 
 /** Options of `rearrangeChannels`. */
@@ -41,9 +41,17 @@ function kernelScores(layer: PruneLayer, params: Tree<Tensor>): Float32Array {
 function producersOf({ units }: ChannelGroup, layers: readonly PruneLayer[], params: Tree<Tensor>): Producer[] {
   return layers.flatMap((layer) => {
     const axis = layer.products[0]!.transposed ? 1 : 0;
-    const place = units[0]!.members.findIndex((member) => member.path === layer.path && member.axis === axis && member.indices.length === 1);
+    const place = units[0]!.members.findIndex(
+      (member) => member.path === layer.path && member.axis === axis && member.indices.length === 1,
+    );
     if (place < 0) return [];
-    return [{ scores: kernelScores(layer, params), inputs: layer.columns / layer.kernel, rowOf: units.map(({ members }) => members[place]!.indices[0]!) }];
+    return [
+      {
+        scores: kernelScores(layer, params),
+        inputs: layer.columns / layer.kernel,
+        rowOf: units.map(({ members }) => members[place]!.indices[0]!),
+      },
+    ];
   });
 }
 
@@ -62,15 +70,29 @@ export function rearrangeChannels(options: RearrangeChannelsOptions): Rearranged
   for (const group of channelGraph(program.one).groups) {
     const producers = producersOf(group, layers, params);
     if (producers.length === 0 || group.ordered) continue;
-    const { order, ...found } = rearrange(producers, { sparsity, filters, rng: rng.split(group.name), ...(budget === undefined ? {} : { budget }) });
+    const { order, ...found } = rearrange(producers, {
+      sparsity,
+      filters,
+      rng: rng.split(group.name),
+      ...(budget === undefined ? {} : { budget }),
+    });
     params = permuteChannels(params, group, order);
     bySize = permuteChannels(bySize, group, orderBySize(producersOf(group, layers, bySize)));
     groups.push({ group: group.name, units: group.units.length, ...found });
   }
-  const kept = (values: Tree<Tensor>) => retained(layers.map((layer) => asProducer(layer, values)), [], { sparsity, filters });
+  const kept = (values: Tree<Tensor>) =>
+    retained(
+      layers.map((layer) => asProducer(layer, values)),
+      [],
+      { sparsity, filters },
+    );
   const total = layers.reduce((sum, layer) => sum + kernelScores(layer, params).reduce((a, b) => a + b, 0), 0);
   return { params, before: kept(options.params), sorted: kept(bySize), after: kept(params), total, groups };
 }
 
 /** A layer as it is: no unit moves. */
-const asProducer = (layer: PruneLayer, params: Tree<Tensor>): Producer => ({ scores: kernelScores(layer, params), inputs: layer.columns / layer.kernel, rowOf: [] });
+const asProducer = (layer: PruneLayer, params: Tree<Tensor>): Producer => ({
+  scores: kernelScores(layer, params),
+  inputs: layer.columns / layer.kernel,
+  rowOf: [],
+});

@@ -10,7 +10,12 @@ export type Marginals = Tree<readonly Float64Array[]>;
  * Energy of every weight, w^2, or (w ||x||)^2 where norms of its inputs are given. Batch norm is folded in first: a filter before
  * a normalisation has no size of its own.
  */
-export function marginalsOf(program: Program, layers: readonly PruneLayer[], params: Tree<Tensor>, norms: ReadonlyMap<string, readonly Float64Array[]>): Marginals {
+export function marginalsOf(
+  program: Program,
+  layers: readonly PruneLayer[],
+  params: Tree<Tensor>,
+  norms: ReadonlyMap<string, readonly Float64Array[]>,
+): Marginals {
   const folded = foldBatchNorm(program, params).params;
   return Object.fromEntries(
     layers.map((layer): [string, Float64Array[]] => {
