@@ -11,7 +11,7 @@ import { against } from "../network/against.js";
 import { printResult } from "../print.js";
 import { createProgress } from "../progress.js";
 import { normalisationNotes, readData } from "../prune/data.js";
-import { type PruneFlags, planOf } from "../prune/options.js";
+import { type PruneFlags, planOf, readDims } from "../prune/options.js";
 import { folded, packPruned } from "../prune/pack.js";
 import { pruneSource } from "../prune/prune.js";
 import { layerReports, optionsOf, type PruneReport, reportText } from "../prune/report.js";
@@ -50,6 +50,9 @@ export const register: Register = (command, terminal) => {
   command
     .argument("<model>", "a model file of Sparseland, .onnx, or .safetensors with --arch")
     .addOption(new Option("--arch <name>", "built-in architecture of the weights, such as resnet20"))
+    .addOption(
+      new Option("--dim <name=size>", "size of an open dim of an ONNX model; may be repeated").argParser(collect).default([], "none"),
+    )
     .addOption(new Option("--method <name>", "ranks weights by: magnitude, random, wanda, sparsegpt").default("magnitude"))
     .addOption(
       new Option("--sparsity <fraction>", "share of zeros among the pruned weights, or of channels that go").argParser(fraction),
@@ -97,7 +100,7 @@ export const register: Register = (command, terminal) => {
       if (flags.out === undefined)
         throw new InputError("--out: expected a folder for the model and the report, such as --out pruned");
       const out = resolve(terminal.folder, flags.out);
-      const source = readSource(terminal, path, flags.arch);
+      const source = readSource(terminal, path, flags.arch, readDims(flags.dim));
       const data = await readData(terminal, flags, source.metadata);
       const progress = createProgress(terminal);
       const engine = await createEngine({ threads: flags.threads ?? 1 });

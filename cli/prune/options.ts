@@ -7,6 +7,7 @@ import type { CommonOptions } from "../registry.js";
 /** What commander gives. */
 export interface PruneFlags extends CommonOptions {
   readonly arch?: string;
+  readonly dim: readonly string[];
   readonly method: string;
   readonly sparsity?: number;
   readonly pattern: string;
@@ -117,4 +118,15 @@ function readRule(text: string): LayerRule {
   if (at < 1 || text.slice(at + 1).trim() === "" || !(sparsity >= 0 && sparsity < 1))
     throw new OptionError("--layer", "a layer's path or pattern and its sparsity, such as layer3.*=0.95", text);
   return { match: text.slice(0, at), sparsity };
+}
+
+/** Sizes of open dims: `symbol=size` or `input.axis=size`. @throws OptionError */
+export function readDims(texts: readonly string[]): Readonly<Record<string, number>> {
+  return Object.fromEntries(
+    texts.map((text): [string, number] => {
+      const found = /^(.+)=([1-9]\d{0,6})$/.exec(text);
+      if (!found) throw new OptionError("--dim", "an open dim's symbol or place and its size, such as height=224 or x.2=224", text);
+      return [found[1]!, Number(found[2])];
+    }),
+  );
 }

@@ -23,9 +23,10 @@ const mostBytes = 2 ** 31;
 /**
  * Reads a model.
  * @param arch name of a built-in architecture, for weights without a program
+ * @param dims sizes of an ONNX model's open dims, by symbol or place (`x.2`)
  * @throws InputError naming the file, what is wrong with it, and how to fix it
  */
-export function readSource(terminal: Terminal, path: string, arch: string | undefined): Source {
+export function readSource(terminal: Terminal, path: string, arch: string | undefined, dims: Tree<number> = {}): Source {
   const place = resolve(terminal.folder, path);
   if (!existsSync(place)) throw new InputError(`${path}: no such file; expected a model (.safetensors or .onnx)`);
   if (!statSync(place).isFile()) throw new InputError(`${path}: is a folder, expected a .safetensors or .onnx file`);
@@ -33,14 +34,14 @@ export function readSource(terminal: Terminal, path: string, arch: string | unde
   if (size > mostBytes) throw new InputError(`${path}: ${size} bytes, expected at most ${mostBytes}`);
   const bytes = readFileSync(place);
   const name = basename(path).replace(/\.(safetensors|onnx)$/, "");
-  if (/\.onnx$/i.test(path)) return { name, ...fromOnnx(bytes, place, path), bytesOnDisk: size };
+  if (/\.onnx$/i.test(path)) return { name, ...fromOnnx(bytes, place, path, dims), bytesOnDisk: size };
   if (arch !== undefined) return { name, ...withArchitecture(bytes, path, arch), bytesOnDisk: size };
   const file = unpackNetwork(bytes, path);
   const params = Object.fromEntries(Object.entries(file.params).map(([key, value]) => [key, denseOf(value)]));
   return { name, program: file.program, params, metadata: file.metadata, bytesOnDisk: size };
 }
 
-function fromOnnx(bytes: Uint8Array, place: string, path: string): Pick<Source, "program" | "params" | "metadata"> {
+function fromOnnx(bytes: Uint8Array, place: string, path: string, dims: Tree<number>): Pick<Source, "program" | "params" | "metadata"> {
   const folder = dirname(place);
   const external = (name: string): Uint8Array => {
     const file = resolve(folder, name);
@@ -50,7 +51,7 @@ function fromOnnx(bytes: Uint8Array, place: string, path: string): Pick<Source, 
     return readFileSync(file);
   };
   try {
-    const { program, params } = importOnnx(bytes, { external });
+    const { program, params } = importOnnx(bytes, { external, dims });
     return { program, params, metadata: { source: basename(path) } };
   } catch (error) {
     throw error instanceof InputError ? new InputError(`${path}: ${error.message}`) : error;

@@ -20,7 +20,7 @@ import { indexMemory } from "../../src/retrieval/index.node.js";
 import { type JobContext, median } from "../harness/index.js";
 import { type Config, optionsOf, type Point, type Result } from "./config.js";
 
-const heapFactors = [1.2, 1.1, 1, 0.9, 0.8, 0.7, 0.6, 0.5] as const;
+const heapFactors = [2, 1.7, 1.5, 1.35, 1.2, 1.1, 1, 0.9, 0.8, 0.7, 0.6, 0.5] as const;
 
 /** Measures a configuration. */
 export async function measure(config: Config, context: JobContext): Promise<Result> {

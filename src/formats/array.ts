@@ -97,7 +97,11 @@ const MOST_PER_VALUE = 4096;
  * @throws FormatError when a large tensor has fewer than one stored value per 4,096 elements
  */
 export function requireDensity(format: string, what: string, size: number, stored: number): void {
-  if (size > Math.max(SMALL_DENSE, MOST_PER_VALUE * stored)) throw new FormatError(format, `${what} has ${size} elements and only ${stored} stored values; expected at least one in ${MOST_PER_VALUE}`);
+  if (size > Math.max(SMALL_DENSE, MOST_PER_VALUE * stored))
+    throw new FormatError(
+      format,
+      `${what} has ${size} elements and only ${stored} stored values; expected at least one in ${MOST_PER_VALUE}`,
+    );
 }
 
 function swapped(bytes: Uint8Array, width: number): Uint8Array {

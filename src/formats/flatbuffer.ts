@@ -117,6 +117,7 @@ export class FlatTable {
 export function flatRoot(format: string, bytes: Uint8Array, identifier: string): FlatTable {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const found = String.fromCharCode(...bytes.subarray(4, 8));
-  if (bytes.length < 12 || found !== identifier) throw new FormatError(format, `expected the identifier ${identifier} at byte 4, got ${JSON.stringify(found)}`);
+  if (bytes.length < 12 || found !== identifier)
+    throw new FormatError(format, `expected the identifier ${identifier} at byte 4, got ${JSON.stringify(found)}`);
   return new FlatTable(view, view.getUint32(0, true), format);
 }

@@ -33,7 +33,9 @@ function file(entries: readonly Entry[], alignment = 32): Uint8Array {
   b.text("general.name").u32(8).text("tiny");
   b.text("general.alignment").u32(4).u32(alignment);
   b.text("a.list").u32(9).u32(5).u64(3).u32(1).u32(-2).u32(3);
-  b.text("a.big").u32(10).u64(2 ** 40);
+  b.text("a.big")
+    .u32(10)
+    .u64(2 ** 40);
   let offset = 0;
   for (const { name, dims, type, data } of entries) {
     b.text(name).u32(dims.length);
@@ -51,11 +53,17 @@ function file(entries: readonly Entry[], alignment = 32): Uint8Array {
 
 const half = (v: number): number[] => [toHalf(v) & 255, toHalf(v) >> 8];
 const floats = (...v: number[]): number[] => [...new Uint8Array(Float32Array.from(v).buffer)];
-const decoded = (type: number, elements: number, data: readonly number[]): number[] => Array.from(loadGguf(file([{ name: "t", dims: [elements], type, data }])).tensors["t"]!.data);
+const decoded = (type: number, elements: number, data: readonly number[]): number[] =>
+  Array.from(loadGguf(file([{ name: "t", dims: [elements], type, data }])).tensors["t"]!.data);
 
 describe("readGguf", () => {
   it("reads metadata and tensors, the outermost dim first", () => {
-    const { metadata, tensors, version } = readGguf(file([{ name: "w", dims: [3, 2], type: 0, data: floats(1, 2, 3, 4, 5, 6) }, { name: "h", dims: [2], type: 1, data: [...half(0.5), ...half(-2)] }]));
+    const { metadata, tensors, version } = readGguf(
+      file([
+        { name: "w", dims: [3, 2], type: 0, data: floats(1, 2, 3, 4, 5, 6) },
+        { name: "h", dims: [2], type: 1, data: [...half(0.5), ...half(-2)] },
+      ]),
+    );
     expect(version).toBe(3);
     expect(metadata).toEqual({ "general.name": "tiny", "general.alignment": 32, "a.list": [1, -2, 3], "a.big": 2 ** 40 });
     expect(tensors["w"]!.shape).toEqual([2, 3]);
@@ -100,7 +108,9 @@ describe("readGguf", () => {
     expect(decoded(12, 256, [...head, ...low])).toEqual(Array.from({ length: 256 }, (_, i) => value(i, 0)));
     // Bit j of byte l is the fifth bit of element l of group j; here set where l + j is a multiple of 3.
     const set = (i: number) => ((i & 31) + (i >> 5)) % 3 === 0;
-    const fifth = Array.from({ length: 32 }, (_, l) => Array.from({ length: 8 }, (_, j) => (set(32 * j + l) ? 1 << j : 0)).reduce((a, b) => a | b));
+    const fifth = Array.from({ length: 32 }, (_, l) =>
+      Array.from({ length: 8 }, (_, j) => (set(32 * j + l) ? 1 << j : 0)).reduce((a, b) => a | b),
+    );
     expect(decoded(13, 256, [...head, ...fifth, ...low])).toEqual(Array.from({ length: 256 }, (_, i) => value(i, set(i) ? 16 : 0)));
   });
 
@@ -120,7 +130,9 @@ describe("readGguf", () => {
     const signed = Array.from({ length: 16 }, (_, j) => (j - 8) & 255);
     expect(decoded(14, 256, [...ql, ...qh, ...signed, ...half(0.5)])).toEqual(all.map((i) => 0.5 * scale(i) * (six(i) - 32)));
     const packed2 = Array.from({ length: 16 }, (_, j) => j | ((15 - j) << 4));
-    expect(decoded(10, 256, [...packed2, ...low2, ...half(0.5), ...half(0.25)])).toEqual(all.map((i) => 0.5 * (i >> 4) * (i % 4) - 0.25 * (15 - (i >> 4))));
+    expect(decoded(10, 256, [...packed2, ...low2, ...half(0.5), ...half(0.25)])).toEqual(
+      all.map((i) => 0.5 * (i >> 4) * (i % 4) - 0.25 * (15 - (i >> 4))),
+    );
     // Scales 4 j - 32 + 2 stored plus 32; the mask bit means "not minus 4".
     const s = (j: number) => 4 * j + 2;
     const scales3 = new Array<number>(12).fill(0);
@@ -129,13 +141,20 @@ describe("readGguf", () => {
       scales3[8 + (j & 3)]! |= (s(j) >> 4) << (2 * (j >> 2));
     }
     const set = (i: number) => i % 5 < 2;
-    const mask = Array.from({ length: 32 }, (_, l) => [0, 1, 2, 3, 4, 5, 6, 7].map((b) => (set(128 * (b >> 2) + 32 * (b & 3) + l) ? 1 << b : 0)).reduce((a, b) => a | b));
-    expect(decoded(11, 256, [...mask, ...low2, ...scales3, ...half(0.5)])).toEqual(all.map((i) => 0.5 * (s(i >> 4) - 32) * ((i % 4) - (set(i) ? 0 : 4))));
+    const mask = Array.from({ length: 32 }, (_, l) =>
+      [0, 1, 2, 3, 4, 5, 6, 7].map((b) => (set(128 * (b >> 2) + 32 * (b & 3) + l) ? 1 << b : 0)).reduce((a, b) => a | b),
+    );
+    expect(decoded(11, 256, [...mask, ...low2, ...scales3, ...half(0.5)])).toEqual(
+      all.map((i) => 0.5 * (s(i >> 4) - 32) * ((i % 4) - (set(i) ? 0 : 4))),
+    );
   });
 });
 
 describe("damaged files", () => {
-  const whole = file([{ name: "w", dims: [4, 2], type: 0, data: floats(1, 2, 3, 4, 5, 6, 7, 8) }, { name: "q", dims: [32], type: 8, data: [...half(1), ...new Array<number>(32).fill(3)] }]);
+  const whole = file([
+    { name: "w", dims: [4, 2], type: 0, data: floats(1, 2, 3, 4, 5, 6, 7, 8) },
+    { name: "q", dims: [32], type: 8, data: [...half(1), ...new Array<number>(32).fill(3)] },
+  ]);
 
   it("is refused when truncated at any byte", () => {
     for (let end = 0; end < whole.length; end++) {
@@ -147,9 +166,18 @@ describe("damaged files", () => {
 
   it("names what is wrong", () => {
     expect(() => readGguf(file([{ name: "w", dims: [4], type: 99, data: [] }]))).toThrow(/type 99/);
-    expect(() => readGguf(file([{ name: "w", dims: [2 ** 30, 2 ** 30], type: 0, data: [] }]))).toThrow(/2\^53 elements|lies at bytes/);
+    expect(() => readGguf(file([{ name: "w", dims: [2 ** 30, 2 ** 30], type: 0, data: [] }]))).toThrow(
+      /2\^53 elements|lies at bytes/,
+    );
     expect(() => readGguf(file([{ name: "w", dims: [31], type: 8, data: [] }]))).toThrow(/multiple of 32/);
-    expect(() => readGguf(file([{ name: "w", dims: [1], type: 0, data: floats(1) }, { name: "w", dims: [1], type: 0, data: floats(1) }]))).toThrow(/twice/);
+    expect(() =>
+      readGguf(
+        file([
+          { name: "w", dims: [1], type: 0, data: floats(1) },
+          { name: "w", dims: [1], type: 0, data: floats(1) },
+        ]),
+      ),
+    ).toThrow(/twice/);
     expect(() => readGguf(Uint8Array.of(1, 2, 3, 4, 5))).toThrow(/begin with GGUF/);
   });
 

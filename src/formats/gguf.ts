@@ -41,7 +41,8 @@ class Cursor {
 
   private step(count: number): number {
     const from = this.at;
-    if (!(from + count <= this.bytes.length)) throw new FormatError(FORMAT, `the file ends at byte ${this.bytes.length}, expected ${count} bytes at ${from}`);
+    if (!(from + count <= this.bytes.length))
+      throw new FormatError(FORMAT, `the file ends at byte ${this.bytes.length}, expected ${count} bytes at ${from}`);
     this.at += count;
     return from;
   }
@@ -73,7 +74,7 @@ class Cursor {
 
 const whole = (value: bigint): number | bigint => (value >= -(2n ** 53n) && value <= 2n ** 53n ? Number(value) : value);
 
-function valueOf(c: Cursor, type: number, depth: number): GgufValue {
+function metadataValue(c: Cursor, type: number, depth: number): GgufValue {
   switch (type) {
     case 0:
       return c.u8();
@@ -99,7 +100,7 @@ function valueOf(c: Cursor, type: number, depth: number): GgufValue {
       const count = c.size("the length of a metadata array");
       if (count > MAX_ITEMS) throw new FormatError(FORMAT, `a metadata array claims ${count} items, at most ${MAX_ITEMS} are read`);
       const items: GgufValue[] = [];
-      for (let i = 0; i < count; i++) items.push(valueOf(c, inner, depth + 1));
+      for (let i = 0; i < count; i++) items.push(metadataValue(c, inner, depth + 1));
       return items;
     }
     case 10:
@@ -127,7 +128,12 @@ export function readGguf(bytes: Uint8Array): GgufFile {
   const metadata: Record<string, GgufValue> = {};
   for (let i = 0; i < keys; i++) {
     const key = c.text("a metadata key");
-    Object.defineProperty(metadata, key, { value: valueOf(c, c.u32(), 0), enumerable: true, configurable: true, writable: true });
+    Object.defineProperty(metadata, key, {
+      value: metadataValue(c, c.u32(), 0),
+      enumerable: true,
+      configurable: true,
+      writable: true,
+    });
   }
   const table: { name: string; shape: number[]; type: number; offset: number }[] = [];
   for (let i = 0; i < count; i++) {
@@ -140,21 +146,40 @@ export function readGguf(bytes: Uint8Array): GgufFile {
   }
   const stated = metadata["general.alignment"];
   const alignment = stated === undefined ? 32 : stated;
-  if (typeof alignment !== "number" || alignment < 1 || alignment > 2 ** 20 || !Number.isInteger(alignment)) throw new FormatError(FORMAT, `general.alignment is ${String(alignment)}, expected a positive integer`);
+  if (typeof alignment !== "number" || alignment < 1 || alignment > 2 ** 20 || !Number.isInteger(alignment))
+    throw new FormatError(FORMAT, `general.alignment is ${String(alignment)}, expected a positive integer`);
   const base = Math.ceil(c.at / alignment) * alignment;
   const tensors: Record<string, GgufTensor> = {};
   for (const { name, shape, type, offset } of table) {
     const what = `the tensor "${name.slice(0, 80)}"`;
     if (Object.hasOwn(tensors, name)) throw new FormatError(FORMAT, `${what} is there twice`);
     const form = blockTypes[type];
-    if (!form) throw new FormatError(FORMAT, `${what} has the type ${type}; read are ${Object.values(blockTypes).map((t) => t.name).join(", ")}`);
+    if (!form)
+      throw new FormatError(
+        FORMAT,
+        `${what} has the type ${type}; read are ${Object.values(blockTypes)
+          .map((t) => t.name)
+          .join(", ")}`,
+      );
     const size = checkedSize(FORMAT, what, shape);
     if (size % form.elements !== 0 || (shape.length > 0 && shape.at(-1)! % form.elements !== 0)) {
-      throw new FormatError(FORMAT, `${what} [${shape.join(", ")}] of ${form.name} has rows that are no multiple of ${form.elements} elements`);
+      throw new FormatError(
+        FORMAT,
+        `${what} [${shape.join(", ")}] of ${form.name} has rows that are no multiple of ${form.elements} elements`,
+      );
     }
     const length = (size / form.elements) * form.bytes;
-    if (!(base + offset + length <= bytes.length)) throw new FormatError(FORMAT, `${what} lies at bytes ${base + offset} to ${base + offset + length}, the file has ${bytes.length}`);
-    Object.defineProperty(tensors, name, { value: { name, shape, type: form.name, bytes: bytes.subarray(base + offset, base + offset + length) }, enumerable: true, configurable: true, writable: true });
+    if (!(base + offset + length <= bytes.length))
+      throw new FormatError(
+        FORMAT,
+        `${what} lies at bytes ${base + offset} to ${base + offset + length}, the file has ${bytes.length}`,
+      );
+    Object.defineProperty(tensors, name, {
+      value: { name, shape, type: form.name, bytes: bytes.subarray(base + offset, base + offset + length) },
+      enumerable: true,
+      configurable: true,
+      writable: true,
+    });
   }
   return { version, metadata, tensors };
 }
@@ -173,6 +198,8 @@ export function decodeGguf(tensor: GgufTensor): NamedArray<"f32"> {
 /** All tensors of a file as float32 arrays by name. @throws FormatError when the file is damaged */
 export function loadGguf(bytes: Uint8Array): { tensors: Tree<NamedArray<"f32">>; metadata: Tree<GgufValue> } {
   const file = readGguf(bytes);
-  return { tensors: Object.fromEntries(Object.entries(file.tensors).map(([name, t]) => [name, decodeGguf(t)])), metadata: file.metadata };
+  return {
+    tensors: Object.fromEntries(Object.entries(file.tensors).map(([name, t]) => [name, decodeGguf(t)])),
+    metadata: file.metadata,
+  };
 }
-

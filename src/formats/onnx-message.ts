@@ -20,7 +20,10 @@ export function readMessage(bytes: Uint8Array, schema: MessageSchema): Message {
     return read(reader, bytes.length, schema, 0);
   } catch (error) {
     if (error instanceof FormatError) throw error;
-    throw new FormatError(FORMAT, `the file is damaged or is no ONNX model: ${error instanceof Error ? error.message : String(error)}`);
+    throw new FormatError(
+      FORMAT,
+      `the file is damaged or is no ONNX model: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
 }
 
@@ -65,14 +68,23 @@ function read(reader: BinaryReader, end: number, schema: MessageSchema, depth: n
 
 function nested(reader: BinaryReader, end: number, schema: MessageSchema, depth: number): Message {
   const length = reader.uint32();
-  if (reader.pos + length > end) throw new FormatError(FORMAT, `a message at byte ${reader.pos} claims ${length} bytes, ${end - reader.pos} are left`);
+  if (reader.pos + length > end)
+    throw new FormatError(FORMAT, `a message at byte ${reader.pos} claims ${length} bytes, ${end - reader.pos} are left`);
   return read(reader, reader.pos + length, schema, depth + 1);
 }
 
 const isNumber = (kind: FieldKind): kind is "int32" | "int64" | "uint64" | "float" | "double" =>
   typeof kind === "string" && kind !== "string" && kind !== "bytes";
 
-const wires = { int32: WireType.Varint, int64: WireType.Varint, uint64: WireType.Varint, float: WireType.Bit32, double: WireType.Bit64, string: WireType.LengthDelimited, bytes: WireType.LengthDelimited };
+const wires = {
+  int32: WireType.Varint,
+  int64: WireType.Varint,
+  uint64: WireType.Varint,
+  float: WireType.Bit32,
+  double: WireType.Bit64,
+  string: WireType.LengthDelimited,
+  bytes: WireType.LengthDelimited,
+};
 
 function requireWire(name: string, wire: WireType, kind: FieldKind): void {
   const expected = typeof kind === "function" ? WireType.LengthDelimited : wires[kind];
@@ -100,7 +112,11 @@ function scalar(reader: BinaryReader, kind: Exclude<FieldKind, () => MessageSche
 }
 
 /** A packed list of numbers, after those already read. Floats go straight into a typed array. */
-function packed(reader: BinaryReader, kind: "int32" | "int64" | "uint64" | "float" | "double", before: ArrayLike<number> | undefined): ArrayLike<number> {
+function packed(
+  reader: BinaryReader,
+  kind: "int32" | "int64" | "uint64" | "float" | "double",
+  before: ArrayLike<number> | undefined,
+): ArrayLike<number> {
   const bytes = reader.bytes();
   if (kind === "float" && before === undefined) {
     if (bytes.length % 4 !== 0) throw new FormatError(FORMAT, `${bytes.length} bytes are no whole number of floats`);

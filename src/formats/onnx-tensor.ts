@@ -47,7 +47,19 @@ export const onnxTypes: Readonly<Record<number, ElementType>> = {
   13: "u64",
   16: "bf16",
 };
-const typeNames: Readonly<Record<number, string>> = { 0: "undefined", 8: "string", 14: "complex64", 15: "complex128", 17: "float8e4m3fn", 18: "float8e4m3fnuz", 19: "float8e5m2", 20: "float8e5m2fnuz", 21: "uint4", 22: "int4", 23: "float4e2m1" };
+const typeNames: Readonly<Record<number, string>> = {
+  0: "undefined",
+  8: "string",
+  14: "complex64",
+  15: "complex128",
+  17: "float8e4m3fn",
+  18: "float8e4m3fnuz",
+  19: "float8e5m2",
+  20: "float8e5m2fnuz",
+  21: "uint4",
+  22: "int4",
+  23: "float4e2m1",
+};
 
 /** Name of an element type code, for messages. */
 export const onnxTypeName = (code: number | undefined): string => onnxTypes[code ?? 0] ?? typeNames[code ?? 0] ?? `type ${code}`;
@@ -68,7 +80,8 @@ function shapeOf(what: string, dims: readonly number[] | undefined, limit: numbe
   const shape = [...(dims ?? [])];
   if (shape.length > 32) throw new FormatError(FORMAT, `${what} has ${shape.length} dims, at most 32 are read`);
   const size = checkedSize(FORMAT, what, shape);
-  if (size > limit) throw new FormatError(FORMAT, `${what} [${shape.join(", ")}] has ${size} elements, more than the limit of ${limit}`);
+  if (size > limit)
+    throw new FormatError(FORMAT, `${what} [${shape.join(", ")}] has ${size} elements, more than the limit of ${limit}`);
   return { shape, size };
 }
 
@@ -80,12 +93,19 @@ function shapeOf(what: string, dims: readonly number[] | undefined, limit: numbe
 export function decodeOnnxTensor(tensor: OnnxTensor, { external, limit = LIMIT }: DecodeOptions = {}): NamedArray {
   const what = named(tensor);
   const dtype = onnxTypes[tensor.dataType ?? 0];
-  if (!dtype) throw new FormatError(FORMAT, `${what} has the element type ${onnxTypeName(tensor.dataType)}; read are ${Object.values(onnxTypes).join(", ")}`);
+  if (!dtype)
+    throw new FormatError(
+      FORMAT,
+      `${what} has the element type ${onnxTypeName(tensor.dataType)}; read are ${Object.values(onnxTypes).join(", ")}`,
+    );
   const { shape, size } = shapeOf(what, tensor.dims, limit);
   const raw = tensor.dataLocation === 1 ? externalBytes(tensor, size * elementBytes[dtype], external) : tensor.rawData;
   if (raw !== undefined && (raw.length > 0 || size === 0)) {
     if (raw.length !== size * elementBytes[dtype]) {
-      throw new FormatError(FORMAT, `${what} of ${dtype} [${shape.join(", ")}] needs ${size * elementBytes[dtype]} bytes, has ${raw.length}`);
+      throw new FormatError(
+        FORMAT,
+        `${what} of ${dtype} [${shape.join(", ")}] needs ${size * elementBytes[dtype]} bytes, has ${raw.length}`,
+      );
     }
     return { dtype, shape, data: decodeElements(FORMAT, dtype, raw) };
   }
@@ -93,7 +113,10 @@ export function decodeOnnxTensor(tensor: OnnxTensor, { external, limit = LIMIT }
 }
 
 function fromFields(tensor: OnnxTensor, dtype: ElementType, shape: readonly number[], size: number): NamedArray {
-  const field = { f32: tensor.floatData, f64: tensor.doubleData, i64: tensor.int64Data, u64: tensor.uint64Data, u32: tensor.uint64Data }[dtype as string] ?? tensor.int32Data;
+  const field =
+    { f32: tensor.floatData, f64: tensor.doubleData, i64: tensor.int64Data, u64: tensor.uint64Data, u32: tensor.uint64Data }[
+      dtype as string
+    ] ?? tensor.int32Data;
   const values: ArrayLike<number> = field ?? [];
   if (values.length !== size) {
     throw new FormatError(FORMAT, `${named(tensor)} of ${dtype} [${shape.join(", ")}] needs ${size} values, has ${values.length}`);
@@ -142,8 +165,18 @@ export function checkedLocation(location: string): string {
   const parts = location.split("/");
   // A control character in a path is an attack or damage.
   const control = [...location].some((c) => c < " ");
-  if (location === "" || location.startsWith("/") || control || /[\\:]/.test(location) || parts.includes("..") || location.length > 1024) {
-    throw new FormatError(FORMAT, `external data at ${JSON.stringify(location.slice(0, 100))}: expected a relative path inside the model's folder`);
+  if (
+    location === "" ||
+    location.startsWith("/") ||
+    control ||
+    /[\\:]/.test(location) ||
+    parts.includes("..") ||
+    location.length > 1024
+  ) {
+    throw new FormatError(
+      FORMAT,
+      `external data at ${JSON.stringify(location.slice(0, 100))}: expected a relative path inside the model's folder`,
+    );
   }
   return parts.filter((p) => p !== "." && p !== "").join("/");
 }
@@ -153,16 +186,22 @@ function externalBytes(tensor: OnnxTensor, bytes: number, external: ExternalData
   const path = checkedLocation(location);
   const number = (key: string, text: string): number => {
     const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
-    if (Number.isNaN(value)) throw new FormatError(FORMAT, `${named(tensor)}: the ${key} of its external data is ${JSON.stringify(text.slice(0, 40))}, expected a number of bytes`);
+    if (Number.isNaN(value))
+      throw new FormatError(
+        FORMAT,
+        `${named(tensor)}: the ${key} of its external data is ${JSON.stringify(text.slice(0, 40))}, expected a number of bytes`,
+      );
     return value;
   };
   const from = number("offset", offset);
   const count = length === undefined ? bytes : number("length", length);
   if (count !== bytes) throw new FormatError(FORMAT, `${named(tensor)} needs ${bytes} bytes, its external data claim ${count}`);
-  if (!external) throw new FormatError(FORMAT, `${named(tensor)} is in the file "${path}" beside the model; give \`external\` to read it`);
+  if (!external)
+    throw new FormatError(FORMAT, `${named(tensor)} is in the file "${path}" beside the model; give \`external\` to read it`);
   const file = external(path);
   if (!file) throw new FormatError(FORMAT, `${named(tensor)} is in the file "${path}" beside the model, which is missing`);
-  if (from + bytes > file.length) throw new FormatError(FORMAT, `${named(tensor)} is at bytes ${from} to ${from + bytes} of "${path}", which has ${file.length}`);
+  if (from + bytes > file.length)
+    throw new FormatError(FORMAT, `${named(tensor)} is at bytes ${from} to ${from + bytes} of "${path}", which has ${file.length}`);
   return file.subarray(from, from + bytes);
 }
 
@@ -192,12 +231,16 @@ export function decodeOnnxSparse(sparse: OnnxSparseTensor, options: DecodeOption
   const { shape, size } = shapeOf(what, sparse.dims, options.limit ?? LIMIT);
   const values = decodeOnnxTensor(sparse.values, options);
   const indices = decodeOnnxTensor(sparse.indices, options);
-  if (values.dtype !== "f32" && values.dtype !== "f16" && values.dtype !== "bf16") throw new FormatError(FORMAT, `${what} holds ${values.dtype}, expected floats`);
+  if (values.dtype !== "f32" && values.dtype !== "f16" && values.dtype !== "bf16")
+    throw new FormatError(FORMAT, `${what} holds ${values.dtype}, expected floats`);
   if (indices.dtype !== "i64") throw new FormatError(FORMAT, `${what} has indices of ${indices.dtype}, expected i64`);
   const count = values.data.length;
   const flat = indices.shape.length === 1 && indices.shape[0] === count;
   if (!flat && (indices.shape.length !== 2 || indices.shape[0] !== count || indices.shape[1] !== shape.length)) {
-    throw new FormatError(FORMAT, `${what} of ${count} values has indices [${indices.shape.join(", ")}], expected [${count}] or [${count}, ${shape.length}]`);
+    throw new FormatError(
+      FORMAT,
+      `${what} of ${count} values has indices [${indices.shape.join(", ")}], expected [${count}] or [${count}, ${shape.length}]`,
+    );
   }
   requireDensity(FORMAT, what, size, count);
   const at = indices.data as BigInt64Array;
@@ -210,11 +253,16 @@ export function decodeOnnxSparse(sparse: OnnxSparseTensor, options: DecodeOption
     else {
       for (let d = 0; d < shape.length; d++) {
         const c = Number(at[i * shape.length + d]!);
-        if (c < 0 || c >= shape[d]!) throw new FormatError(FORMAT, `${what}: coordinate ${c} of value ${i} lies outside [0, ${shape[d]})`);
+        if (c < 0 || c >= shape[d]!)
+          throw new FormatError(FORMAT, `${what}: coordinate ${c} of value ${i} lies outside [0, ${shape[d]})`);
         index = index * shape[d]! + c;
       }
     }
-    if (index <= last || index >= size) throw new FormatError(FORMAT, `${what}: index ${index} of value ${i} follows ${last}; expected ascending indices below ${size}`);
+    if (index <= last || index >= size)
+      throw new FormatError(
+        FORMAT,
+        `${what}: index ${index} of value ${i} follows ${last}; expected ascending indices below ${size}`,
+      );
     last = index;
     data[index] = values.data[i] as number;
     mask[index] = 1;

@@ -1,8 +1,8 @@
 /** ONNX models: bytes to plain objects and back. What the nodes mean is src/program/import's business. */
 import { FormatError, InputError, type Tree } from "../core/index.js";
-import type { OnnxSparseTensor, OnnxTensor } from "./onnx-tensor.js";
 import { type Message, readMessage, writeMessage } from "./onnx-message.js";
 import { modelSchema } from "./onnx-schema.js";
+import type { OnnxSparseTensor, OnnxTensor } from "./onnx-tensor.js";
 
 /** A constant of a node. Which field holds it depends on `type`. */
 export interface OnnxAttribute {
@@ -108,7 +108,9 @@ function graphOf(raw: RawGraph): OnnxGraph {
       opType,
       inputs,
       outputs,
-      attributes: attributes.map(({ g, ...attribute }) => (g ? { ...attribute, name: attribute.name ?? "", g: graphOf(g) } : { ...attribute, name: attribute.name ?? "" })),
+      attributes: attributes.map(({ g, ...attribute }) =>
+        g ? { ...attribute, name: attribute.name ?? "", g: graphOf(g) } : { ...attribute, name: attribute.name ?? "" },
+      ),
     })),
     initializers: raw.initializers ?? [],
     sparseInitializers: raw.sparseInitializers ?? [],

@@ -22,7 +22,12 @@ function indexList(t: FlatTable, typeField: number): number[] {
  * @param values the stored values, in the order of the traversal
  * @throws FormatError when levels and shape do not fit, or indices lie outside
  */
-export function expandTfliteSparse(what: string, values: NamedArray, shape: readonly number[], t: FlatTable): { data: NamedArray; mask: Uint8Array } {
+export function expandTfliteSparse(
+  what: string,
+  values: NamedArray,
+  shape: readonly number[],
+  t: FlatTable,
+): { data: NamedArray; mask: Uint8Array } {
   const fail = (problem: string): never => {
     throw new FormatError(FORMAT, `${what}: its sparse index ${problem}`);
   };
@@ -30,10 +35,21 @@ export function expandTfliteSparse(what: string, values: NamedArray, shape: read
   const blockMap = t.int32s(1) ?? [];
   const rank = shape.length;
   const depth = rank + blockMap.length;
-  if (rank > 8 || blockMap.length > rank || order.length !== depth || [...order].sort((a, b) => a - b).some((d, i) => d !== i) || new Set(blockMap).size !== blockMap.length || blockMap.some((d) => d < 0 || d >= rank)) {
-    fail(`has the order [${order.slice(0, 16).join(", ")}] and the blocks [${blockMap.slice(0, 16).join(", ")}], which do not fit [${shape.join(", ")}]`);
+  if (
+    rank > 8 ||
+    blockMap.length > rank ||
+    order.length !== depth ||
+    [...order].sort((a, b) => a - b).some((d, i) => d !== i) ||
+    new Set(blockMap).size !== blockMap.length ||
+    blockMap.some((d) => d < 0 || d >= rank)
+  ) {
+    fail(
+      `has the order [${order.slice(0, 16).join(", ")}] and the blocks [${blockMap.slice(0, 16).join(", ")}], which do not fit [${shape.join(", ")}]`,
+    );
   }
-  const levels = t.tables(2).map((d): Level => (d.int8(0) === 0 ? { dense: d.int32(1) } : { segments: indexList(d, 2), indices: indexList(d, 4) }));
+  const levels = t
+    .tables(2)
+    .map((d): Level => (d.int8(0) === 0 ? { dense: d.int32(1) } : { segments: indexList(d, 2), indices: indexList(d, 4) }));
   if (levels.length !== depth) fail(`has ${levels.length} levels, expected ${depth}`);
   // Sizes of the traversed dims: a block level is dense and holds the block's size.
   const block = new Array<number>(rank).fill(1);
@@ -67,7 +83,10 @@ export function expandTfliteSparse(what: string, values: NamedArray, shape: read
     mask[flat] = 1;
   };
   const walk = (level: number, parent: number): void => {
-    if (level === depth) return put();
+    if (level === depth) {
+      put();
+      return;
+    }
     const held = levels[level]!;
     const dim = order[level]!;
     const room = dim < rank ? shape[dim]! / block[dim]! : ((held as { dense: number }).dense ?? 0);
@@ -80,7 +99,8 @@ export function expandTfliteSparse(what: string, values: NamedArray, shape: read
       return;
     }
     const [from, to] = [held.segments[parent], held.segments[parent + 1]];
-    if (from === undefined || to === undefined || from > to || to > held.indices.length || from < 0) fail(`has the segment ${from} to ${to} of ${held.indices.length}`);
+    if (from === undefined || to === undefined || from > to || to > held.indices.length || from < 0)
+      fail(`has the segment ${from} to ${to} of ${held.indices.length}`);
     for (let k = from!; k < to!; k++) {
       const i = held.indices[k]!;
       if (i < 0 || i >= room || (k > from! && i <= held.indices[k - 1]!)) fail(`has the index ${i} in a dim of ${room}`);

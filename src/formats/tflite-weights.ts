@@ -6,7 +6,8 @@ import { type Quantization, readTflite, type TfliteModel } from "./tflite.js";
 /** real = scale (q - zeroPoint). @throws FormatError when there is neither one scale nor one per slice of the axis */
 export function dequantise(array: NamedArray, { scale, zeroPoint, axis }: Quantization): NamedArray<"f32"> {
   const { shape } = array;
-  if (scale.length > 1 && scale.length !== shape[axis]) throw new FormatError("tflite", `${scale.length} scales for axis ${axis} of [${shape.join(", ")}]`);
+  if (scale.length > 1 && scale.length !== shape[axis])
+    throw new FormatError("tflite", `${scale.length} scales for axis ${axis} of [${shape.join(", ")}]`);
   const inner = sizeOf(shape.slice(axis + 1));
   const data = Float32Array.from(array.data as ArrayLike<number | bigint>, (q, i) => {
     const c = scale.length > 1 ? Math.floor(i / inner) % scale.length : 0;
@@ -16,7 +17,9 @@ export function dequantise(array: NamedArray, { scale, zeroPoint, axis }: Quanti
 }
 
 /** The constants of a model, by tensor number: names of their own, quantised ones as reals, and where sparse ones were stored. */
-export function tfliteConstants({ tensors }: TfliteModel): ({ readonly name: string; readonly array: NamedArray; readonly mask?: Uint8Array } | undefined)[] {
+export function tfliteConstants({
+  tensors,
+}: TfliteModel): ({ readonly name: string; readonly array: NamedArray; readonly mask?: Uint8Array } | undefined)[] {
   const taken = new Set<string>();
   return tensors.map(({ name, data, mask, quantization }, i) => {
     if (!data) return undefined;

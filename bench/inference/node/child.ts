@@ -10,6 +10,8 @@ const before = new Set(threadsOf("self"));
 // The peers' greetings and warnings are none of ours.
 for (const kind of ["log", "warn", "error", "info"] as const) console[kind] = () => {};
 if (job.threads === 1) pinProcess(process.pid, 1);
+// A peer that fails beside its own promise: its row says so, the others go on.
+process.on("unhandledRejection", () => {});
 const outcome = await race(job, {
   name: `node${process.versions.node.split(".")[0]}`,
   engine,

@@ -27,12 +27,13 @@ function litertFolder(): string {
 
 async function loadLitert(threads: number): Promise<LiteRt> {
   const folder = litertFolder();
-  return withWorkerGlobals(folder, {}, async () => {
+  const load = async (): Promise<LiteRt> => {
     const name = "@litertjs/core";
     const lite = (await import(name)) as LiteRt;
     await lite.loadLiteRt(`${folder}/`, { threads: threads > 1 });
     return lite;
-  });
+  };
+  return withWorkerGlobals(folder, {}, load, threads > 1);
 }
 
 const FACTORY = "tflite_web_api_ModuleFactory";

@@ -18,11 +18,15 @@ export function importScript(url: unknown, after = ""): void {
 export const fileResponse = async (url: unknown): Promise<Response> =>
   new Response(new Uint8Array(readFileSync(strip(url))), { headers: { "content-type": "application/wasm" } });
 
-/** Globals that stay only for the time of `load`. */
+/**
+ * Globals that stay only for the time of `load`.
+ * @param forever leaves them: code that starts threads asks for them again
+ */
 export async function withWorkerGlobals<T>(
   directory: string,
   extra: Readonly<Record<string, unknown>>,
   load: () => Promise<T>,
+  forever = false,
 ): Promise<T> {
   const scope = globalThis as unknown as Record<string, unknown>;
   const shims: Record<string, unknown> = {
@@ -43,7 +47,7 @@ export async function withWorkerGlobals<T>(
   try {
     return await load();
   } finally {
-    for (const [key, descriptor] of before) {
+    for (const [key, descriptor] of forever ? [] : before) {
       if (descriptor) Object.defineProperty(globalThis, key, descriptor);
       else delete scope[key];
     }

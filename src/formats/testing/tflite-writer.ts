@@ -2,7 +2,9 @@
 import * as flatbuffers from "flatbuffers";
 
 /** A level of a sparse index. */
-export type SparseLevel = { readonly dense: number } | { readonly segments: readonly number[]; readonly indices: readonly number[] };
+export type SparseLevel =
+  | { readonly dense: number }
+  | { readonly segments: readonly number[]; readonly indices: readonly number[] };
 
 /** A tensor to write. */
 export interface WrittenTensor {
@@ -14,7 +16,11 @@ export interface WrittenTensor {
   readonly scale?: readonly number[];
   readonly zeroPoint?: readonly number[];
   readonly axis?: number;
-  readonly sparsity?: { readonly order: readonly number[]; readonly blockMap: readonly number[]; readonly levels: readonly SparseLevel[] };
+  readonly sparsity?: {
+    readonly order: readonly number[];
+    readonly blockMap: readonly number[];
+    readonly levels: readonly SparseLevel[];
+  };
 }
 
 /** An operator to write: its options as fields by number. */
@@ -26,7 +32,12 @@ export interface WrittenOperator {
 }
 
 /** The bytes of a model of one subgraph. */
-export function writeTflite(model: { readonly tensors: readonly WrittenTensor[]; readonly operators: readonly WrittenOperator[]; readonly inputs: readonly number[]; readonly outputs: readonly number[] }): Uint8Array {
+export function writeTflite(model: {
+  readonly tensors: readonly WrittenTensor[];
+  readonly operators: readonly WrittenOperator[];
+  readonly inputs: readonly number[];
+  readonly outputs: readonly number[];
+}): Uint8Array {
   const b = new flatbuffers.Builder(1024);
   const offsets = (list: readonly number[]): number => {
     b.startVector(4, list.length, 4);
@@ -133,7 +144,9 @@ export function writeTflite(model: { readonly tensors: readonly WrittenTensor[];
     });
   });
   const parts = [offsets(tensors), ints(model.inputs), ints(model.outputs), offsets(operators)];
-  const graph = table(5, () => parts.forEach((p, field) => b.addFieldOffset(field, p, 0)));
+  const graph = table(5, () => {
+    for (const [field, p] of parts.entries()) b.addFieldOffset(field, p, 0);
+  });
   const graphs = offsets([graph]);
   const codeTables = offsets(
     codes.map((code) =>

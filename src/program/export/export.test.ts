@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { createRng, InputError, mapTree, type Tensor, type Tree, tensor } from "../../core/index.js";
 import { readOnnx } from "../../formats/index.js";
+import type { Value } from "../graph.js";
 import { importOnnx } from "../import/onnx.js";
 import { numbers } from "../import/testing/models.js";
 import { type Fed, runOnnx, runtime, worst } from "../import/testing/onnxruntime.js";
@@ -9,7 +10,6 @@ import { interpret } from "../interpret.js";
 import * as op from "../ops/index.js";
 import { anyBatch, atBatch } from "../passes/batch.js";
 import { type Traced, trace } from "../trace.js";
-import type { Value } from "../graph.js";
 import type { Program } from "../types.js";
 import { exportOnnx } from "./onnx.js";
 
@@ -45,39 +45,129 @@ async function agree(p: Program, params: Tree<Tensor>, bytes: Uint8Array, fed: F
 const s = [2, 4, 6, 6];
 const conv = { stride: [2, 1], padding: [1, 0, 1, 2], dilation: [1, 1], groups: 2 };
 const bodies: [string, Body, readonly number[], Tree<readonly number[]>?][] = [
-  ...(["neg", "abs", "exp", "tanh", "sigmoid", "relu", "square", "sign", "step", "gelu", "silu", "sin", "cos", "floor", "softplus", "erf", "stopGradient"] as const).map(
-    (name): [string, Body, number[]] => [name, (x) => op[name](x), s],
-  ),
-  ...(["sqrt", "rsqrt", "recip", "log", "log1p"] as const).map((name): [string, Body, number[]] => [name, (x) => op[name](op.affine(op.abs(x), 1, 0.3)), s]),
+  ...(
+    [
+      "neg",
+      "abs",
+      "exp",
+      "tanh",
+      "sigmoid",
+      "relu",
+      "square",
+      "sign",
+      "step",
+      "gelu",
+      "silu",
+      "sin",
+      "cos",
+      "floor",
+      "softplus",
+      "erf",
+      "stopGradient",
+    ] as const
+  ).map((name): [string, Body, number[]] => [name, (x) => op[name](x), s]),
+  ...(["sqrt", "rsqrt", "recip", "log", "log1p"] as const).map((name): [string, Body, number[]] => [
+    name,
+    (x) => op[name](op.affine(op.abs(x), 1, 0.3)),
+    s,
+  ]),
   ["affine", (x) => op.affine(op.affine(op.affine(x, 2, 0), 1, 3), -0.5, 0.25), s],
   ["affine of nothing", (x) => op.affine(x, 1, 0), s],
   ["clamp", (x) => op.clamp(x, -0.3, 0.8), s],
   ["leaky", (x) => op.leaky(x, 0.2), s],
   ["powScalar", (x) => op.powScalar(op.abs(x), 1.5), s],
-  ...(["add", "sub", "mul", "div", "max", "min", "greater", "greaterEqual", "equal"] as const).map((name): [string, Body, number[], Tree<number[]>] => [name, (x, p) => op[name](x, p["w"]!), s, { w: [4, 1, 6] }]),
+  ...(["add", "sub", "mul", "div", "max", "min", "greater", "greaterEqual", "equal"] as const).map(
+    (name): [string, Body, number[], Tree<number[]>] => [name, (x, p) => op[name](x, p["w"]!), s, { w: [4, 1, 6] }],
+  ),
   ["pow", (x, p) => op.pow(op.affine(op.abs(x), 1, 0.5), p["w"]!), s, { w: [6] }],
   ["where", (x, p) => op.where(op.greater(x, 0), x, p["w"]!), s, { w: [6] }],
   ["reluGrad", (x) => op.reluGrad(op.square(x), op.relu(x)), s],
   ["constant", (x) => op.add(x, op.constant(x.graph, [6], [1, 2, 3, 4, 5, 6])), s],
-  ...(["sum", "mean", "reduceMax", "reduceMin", "sumSquares"] as const).map((name): [string, Body, number[]] => [name, (x) => ({ a: op[name](x, [1, 3]), b: op[name](x, 2, true), c: op[name](x) }), s]),
+  ...(["sum", "mean", "reduceMax", "reduceMin", "sumSquares"] as const).map((name): [string, Body, number[]] => [
+    name,
+    (x) => ({ a: op[name](x, [1, 3]), b: op[name](x, 2, true), c: op[name](x) }),
+    s,
+  ]),
   ["broadcastTo", (x) => op.broadcastTo(op.reshape(x, [2, 1, 144]), [2, 3, 144]), s],
-  ["layouts", (x) => op.concat([op.transpose(op.slice(x, [0, 1, 0, 1], [2, 4, 6, 6], [1, 1, 2, 1]), [0, 1, 3, 2]), op.pad(op.slice(x, [0, 0, 0, 0], [2, 3, 5, 1]), [0, 0, 0, 1], [0, 0, 0, 1], 0.5)], 1), s],
+  [
+    "layouts",
+    (x) =>
+      op.concat(
+        [
+          op.transpose(op.slice(x, [0, 1, 0, 1], [2, 4, 6, 6], [1, 1, 2, 1]), [0, 1, 3, 2]),
+          op.pad(op.slice(x, [0, 0, 0, 0], [2, 3, 5, 1]), [0, 0, 0, 1], [0, 0, 0, 1], 0.5),
+        ],
+        1,
+      ),
+    s,
+  ],
   ["scatterSlice", (x) => op.scatterSlice(x, [2, 5, 8, 7], [0, 1, 1, 0], [1, 1, 1, 1]), s],
   ["linear", (x, p) => op.linear(op.reshape(x, [2, 144]), p["w"]!, p["b"]!), s, { w: [5, 144], b: [5] }],
-  ["matmul", (x) => ({ a: op.matmul(x, x, { transposeB: true }), b: op.matmul(x, x, { transposeA: true }), c: op.matmul(x, x) }), s],
+  [
+    "matmul",
+    (x) => ({ a: op.matmul(x, x, { transposeB: true }), b: op.matmul(x, x, { transposeA: true }), c: op.matmul(x, x) }),
+    s,
+  ],
   ["conv2d with a bias", (x, p) => op.relu(op.conv2d(x, p["w"]!, { ...conv, bias: p["b"] })), s, { w: [6, 2, 3, 3], b: [6] }],
-  ["conv2d with an add that is no bias", (x, p) => op.add(op.conv2d(x, p["w"]!, { padding: 1 }), op.reshape(p["b"]!, [1, 1, 1, 6])), s, { w: [6, 4, 3, 3], b: [6] }],
-  ["conv2dInputGrad", (x, p) => op.conv2dInputGrad(x, p["w"]!, [2, 3, 12, 13], { stride: [2, 2], padding: [1, 1, 0, 0], dilation: [1, 1], groups: 1 }), s, { w: [4, 3, 3, 4] }],
-  ["pools", (x) => ({ a: op.maxPool2d(x, { kernel: 3, stride: 2, padding: 1 }), b: op.avgPool2d(x, { kernel: 3, stride: 2, padding: 1 }), c: op.avgPool2d(x, { kernel: 2, padding: [1, 0, 0, 1], countPad: false }) }), s],
-  ["batchNormInference", (x, p) => op.batchNormInference(x, p["g"]!, p["b"]!, p["m"]!, p["variance"]!), s, { g: [4], b: [4], m: [4], variance: [4] }],
-  ["norms", (x, p) => ({ a: op.layerNorm(x, p["g"]!, p["b"]!), b: op.rmsNorm(x, p["g"]!), c: op.softmax(x, 1), d: op.logSoftmax(x) }), s, { g: [6], b: [6] }],
-  ["indices", (x) => {
-    const flat = op.reshape(x, [8, 36]);
-    const best = op.argmax(flat);
-    const top = op.topK(flat, 3);
-    return { best, values: top.values, places: top.indices, picked: op.pick(flat, best), hot: op.oneHot(best, 36), rows: op.gather(op.transpose(flat), best) };
-  }, s],
-  ["an output that is an input, and one value twice", (x) => { const y = op.relu(x); return { same: x, a: y, b: y }; }, s],
+  [
+    "conv2d with an add that is no bias",
+    (x, p) => op.add(op.conv2d(x, p["w"]!, { padding: 1 }), op.reshape(p["b"]!, [1, 1, 1, 6])),
+    s,
+    { w: [6, 4, 3, 3], b: [6] },
+  ],
+  [
+    "conv2dInputGrad",
+    (x, p) =>
+      op.conv2dInputGrad(x, p["w"]!, [2, 3, 12, 13], { stride: [2, 2], padding: [1, 1, 0, 0], dilation: [1, 1], groups: 1 }),
+    s,
+    { w: [4, 3, 3, 4] },
+  ],
+  [
+    "pools",
+    (x) => ({
+      a: op.maxPool2d(x, { kernel: 3, stride: 2, padding: 1 }),
+      b: op.avgPool2d(x, { kernel: 3, stride: 2, padding: 1 }),
+      c: op.avgPool2d(x, { kernel: 2, padding: [1, 0, 0, 1], countPad: false }),
+    }),
+    s,
+  ],
+  [
+    "batchNormInference",
+    (x, p) => op.batchNormInference(x, p["g"]!, p["b"]!, p["m"]!, p["variance"]!),
+    s,
+    { g: [4], b: [4], m: [4], variance: [4] },
+  ],
+  [
+    "norms",
+    (x, p) => ({ a: op.layerNorm(x, p["g"]!, p["b"]!), b: op.rmsNorm(x, p["g"]!), c: op.softmax(x, 1), d: op.logSoftmax(x) }),
+    s,
+    { g: [6], b: [6] },
+  ],
+  [
+    "indices",
+    (x) => {
+      const flat = op.reshape(x, [8, 36]);
+      const best = op.argmax(flat);
+      const top = op.topK(flat, 3);
+      return {
+        best,
+        values: top.values,
+        places: top.indices,
+        picked: op.pick(flat, best),
+        hot: op.oneHot(best, 36),
+        rows: op.gather(op.transpose(flat), best),
+      };
+    },
+    s,
+  ],
+  [
+    "an output that is an input, and one value twice",
+    (x) => {
+      const y = op.relu(x);
+      return { same: x, a: y, b: y };
+    },
+    s,
+  ],
 ];
 
 describe.skipIf(!runtime)("exportOnnx: onnxruntime computes the same within 1e-4 (skipped without its binary)", () => {
@@ -105,10 +195,16 @@ describe.skipIf(!runtime)("exportOnnx: onnxruntime computes the same within 1e-4
   });
 
   it("puts the bias into Conv and Gemm, and only a bias", () => {
-    const ops = (body: Body, shapes: Tree<readonly number[]>) => readOnnx(exportOnnx({ program: program(body, s, shapes), params: valuesOf(shapes) })).graph.nodes.map((n) => n.opType);
+    const ops = (body: Body, shapes: Tree<readonly number[]>) =>
+      readOnnx(exportOnnx({ program: program(body, s, shapes), params: valuesOf(shapes) })).graph.nodes.map((n) => n.opType);
     expect(ops((x, p) => op.conv2d(x, p["w"]!, { padding: 1, bias: p["b"] }), { w: [6, 4, 3, 3], b: [6] })).toEqual(["Conv"]);
-    expect(ops((x, p) => op.linear(op.reshape(x, [2, 144]), p["w"]!, p["b"]!), { w: [5, 144], b: [5] })).toEqual(["Reshape", "Gemm"]);
-    expect(ops((x, p) => op.add(op.conv2d(x, p["w"]!, { padding: 1 }), op.reshape(p["b"]!, [1, 1, 1, 6])), { w: [6, 4, 3, 3], b: [6] })).toEqual(["Conv", "Reshape", "Add"]);
+    expect(ops((x, p) => op.linear(op.reshape(x, [2, 144]), p["w"]!, p["b"]!), { w: [5, 144], b: [5] })).toEqual([
+      "Reshape",
+      "Gemm",
+    ]);
+    expect(
+      ops((x, p) => op.add(op.conv2d(x, p["w"]!, { padding: 1 }), op.reshape(p["b"]!, [1, 1, 1, 6])), { w: [6, 4, 3, 3], b: [6] }),
+    ).toEqual(["Conv", "Reshape", "Add"]);
   });
 
   it("writes masked params dense or sparse, and reads the masks back", async () => {
@@ -116,7 +212,13 @@ describe.skipIf(!runtime)("exportOnnx: onnxruntime computes the same within 1e-4
     const p = program((x, q) => op.linear(op.reshape(x, [2, 144]), q["w"]!, q["b"]!), s, shapes);
     const params = valuesOf(shapes);
     const mask = { shape: [5, 144], data: Uint8Array.from({ length: 720 }, (_, i) => (i % 10 === 3 ? 1 : 0)) };
-    const cut = { ...params, w: tensor([5, 144], params["w"]!.data.map((v, i) => mask.data[i] ? v : 0)) };
+    const cut = {
+      ...params,
+      w: tensor(
+        [5, 144],
+        params["w"]!.data.map((v, i) => (mask.data[i] ? v : 0)),
+      ),
+    };
     const dense = exportOnnx({ program: p, params, masks: { w: mask } });
     const sparse = exportOnnx({ program: p, params, masks: { w: mask } }, { sparse: true });
     await agree(p, cut, dense, numbers(s, 3));
@@ -132,11 +234,16 @@ describe.skipIf(!runtime)("exportOnnx: onnxruntime computes the same within 1e-4
 describe("exportOnnx refuses what ONNX cannot say", () => {
   const one = { program: program((x) => x, [1, 2]), params: {} };
   it("a training step", () => {
-    const p = trace(({ params, inputs }) => ({ outputs: {}, updates: { w: op.sub(params["w"]!, inputs["x"]!) } }), { inputs: { x: { shape: [2] } }, params: { w: { shape: [2] } } });
+    const p = trace(({ params, inputs }) => ({ outputs: {}, updates: { w: op.sub(params["w"]!, inputs["x"]!) } }), {
+      inputs: { x: { shape: [2] } },
+      params: { w: { shape: [2] } },
+    });
     expect(() => exportOnnx({ program: p, params: { w: tensor([2]) } })).toThrow(/updates its params/);
   });
   it("random numbers, naming the operation", () => {
-    const p = trace(({ inputs }) => ({ outputs: { y: op.randomUniform(inputs["key"]!, [2], 0) } }), { inputs: { key: { shape: [2], dtype: "i32" } } });
+    const p = trace(({ inputs }) => ({ outputs: { y: op.randomUniform(inputs["key"]!, [2], 0) } }), {
+      inputs: { key: { shape: [2], dtype: "i32" } },
+    });
     expect(() => exportOnnx({ program: p, params: {} })).toThrow(/"randomUniform".*no ONNX counterpart/);
   });
   it("a missing param or one of another shape", () => {

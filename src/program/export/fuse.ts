@@ -7,7 +7,12 @@ import type { OnnxNode } from "../../formats/index.js";
  * @param lists   stored lists of integers by name
  * @param outputs names that must stay
  */
-export function fuseBias(nodes: readonly OnnxNode[], shapes: ReadonlyMap<string, readonly number[]>, lists: ReadonlyMap<string, readonly number[]>, outputs: ReadonlySet<string>): OnnxNode[] {
+export function fuseBias(
+  nodes: readonly OnnxNode[],
+  shapes: ReadonlyMap<string, readonly number[]>,
+  lists: ReadonlyMap<string, readonly number[]>,
+  outputs: ReadonlySet<string>,
+): OnnxNode[] {
   const uses = new Map<string, number>();
   for (const node of nodes) for (const name of node.inputs) uses.set(name, (uses.get(name) ?? 0) + 1);
   const makers = new Map(nodes.flatMap((node) => node.outputs.map((o) => [o, node] as const)));
@@ -24,7 +29,13 @@ export function fuseBias(nodes: readonly OnnxNode[], shapes: ReadonlyMap<string,
       const reshape = makers.get(other);
       let bias: string | undefined;
       if (product.opType === "Gemm" && direct?.length === 1 && isTransposed(product)) bias = other;
-      if (product.opType === "Conv" && reshape?.opType === "Reshape" && single(other) && lists.get(reshape.inputs[1]!)?.join() === `1,${width},1,1`) bias = reshape.inputs[0];
+      if (
+        product.opType === "Conv" &&
+        reshape?.opType === "Reshape" &&
+        single(other) &&
+        lists.get(reshape.inputs[1]!)?.join() === `1,${width},1,1`
+      )
+        bias = reshape.inputs[0];
       if (bias === undefined || shapes.get(bias)?.join() !== `${width}`) continue;
       // The sum stands where the Add stood: the bias may be made between the two.
       replaced.set(add, { ...product, inputs: [...product.inputs, bias], outputs: add.outputs });

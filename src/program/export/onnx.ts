@@ -43,7 +43,8 @@ export function exportOnnx({ program, params, masks = {} }: ExportInput, options
   const whole = "one" in program ? program : { one: program, grows: [] };
   const [small, large] = open ? [3, 5] : [1, 1];
   const at = atBatch(whole, small);
-  if (Object.keys(at.updates).length > 0) throw new InputError("exportOnnx: the program updates its params (a training step); export the inference program");
+  if (Object.keys(at.updates).length > 0)
+    throw new InputError("exportOnnx: the program updates its params (a training step); export the inference program");
   const w = new GraphWriter(at, atBatch(whole, large), [small, large]);
   const initializers: OnnxTensor[] = [];
   const sparseInitializers: OnnxSparseTensor[] = [];
@@ -72,11 +73,17 @@ export function exportOnnx({ program, params, masks = {} }: ExportInput, options
   }
   at.operations.forEach((operation, index) => {
     const rule = exportRules[operation.op];
-    if (!rule) throw new InputError(`exportOnnx: the operation "${operation.op}" (number ${index}) has no ONNX counterpart; export the inference program`);
+    if (!rule)
+      throw new InputError(
+        `exportOnnx: the operation "${operation.op}" (number ${index}) has no ONNX counterpart; export the inference program`,
+      );
     rule({ w, operation, index, x: operation.inputs.map((id) => w.name(id)), y: operation.outputs.map((id) => w.name(id)) });
   });
   for (const { from, name } of copies) w.node("Identity", [w.name(from)], {}, name);
-  const shapes = new Map([...initializers.map((t) => [t.name!, t.dims!] as const), ...sparseInitializers.map((t) => [t.values!.name!, t.dims!] as const)]);
+  const shapes = new Map([
+    ...initializers.map((t) => [t.name!, t.dims!] as const),
+    ...sparseInitializers.map((t) => [t.values!.name!, t.dims!] as const),
+  ]);
   const nodes = fuseBias(w.nodes, shapes, w.lists, new Set(ends.map((e) => e.name)));
   return writeOnnx({
     irVersion: IR_VERSION,
@@ -106,13 +113,20 @@ const info = (w: GraphWriter, name: string, id: number): OnnxValueInfo => ({
   shape: w.shape(id).map(({ at, by }) => (by === 0 ? at : by === 1 && at === 0 ? "batch" : null)),
 });
 
-function paramOf(path: string, shape: readonly number[], params: Tree<Tensor>, masks: Tree<Mask>): { tensor: Tensor; mask: Mask | undefined } {
+function paramOf(
+  path: string,
+  shape: readonly number[],
+  params: Tree<Tensor>,
+  masks: Tree<Mask>,
+): { tensor: Tensor; mask: Mask | undefined } {
   const tensor = params[path];
   if (!tensor) throw new InputError(`exportOnnx: no value is given for the param "${path}"`);
-  if (!sameShape(tensor.shape, shape)) throw new ShapeError(`exportOnnx, param "${path}"`, { given: tensor.shape }, `[${shape.join(", ")}]`);
+  if (!sameShape(tensor.shape, shape))
+    throw new ShapeError(`exportOnnx, param "${path}"`, { given: tensor.shape }, `[${shape.join(", ")}]`);
   const mask = masks[path];
   if (!mask) return { tensor, mask };
-  if (!sameShape(mask.shape, shape)) throw new ShapeError(`exportOnnx, mask of "${path}"`, { given: mask.shape }, `[${shape.join(", ")}]`);
+  if (!sameShape(mask.shape, shape))
+    throw new ShapeError(`exportOnnx, mask of "${path}"`, { given: mask.shape }, `[${shape.join(", ")}]`);
   return { tensor: { ...tensor, data: tensor.data.map((v, i) => (mask.data[i] ? v : 0)) }, mask };
 }
 
@@ -124,5 +138,9 @@ function sparseTensor(name: string, tensor: Tensor): OnnxSparseTensor | undefine
   });
   if (places.length === 0 || 12 * places.length >= 4 * sizeOf(tensor.shape)) return undefined;
   const values = places.map((i) => tensor.data[i]!);
-  return { values: floatTensor(name, [places.length], values), indices: longTensor("", [places.length], places), dims: tensor.shape };
+  return {
+    values: floatTensor(name, [places.length], values),
+    indices: longTensor("", [places.length], places),
+    dims: tensor.shape,
+  };
 }

@@ -19,7 +19,8 @@ const named =
   ({ w, x, y }) =>
     w.add(opType, x, y);
 
-const number = (operation: Operation, key: string, byDefault = 0): number => (operation.attrs[key] as number | undefined) ?? byDefault;
+const number = (operation: Operation, key: string, byDefault = 0): number =>
+  (operation.attrs[key] as number | undefined) ?? byDefault;
 
 /** A comparison gives booleans, the program's are 0 and 1. */
 const compared =
@@ -33,7 +34,8 @@ const reduced =
     const axes = w.still(index, "axes");
     const keepdims = operation.attrs["keepDims"] ? 1 : 0;
     // An empty list would mean all axes.
-    if (axes.length === 0) w.add(opType === "ReduceSumSquare" ? "Mul" : "Identity", opType === "ReduceSumSquare" ? [x[0]!, x[0]!] : x, y);
+    if (axes.length === 0)
+      w.add(opType === "ReduceSumSquare" ? "Mul" : "Identity", opType === "ReduceSumSquare" ? [x[0]!, x[0]!] : x, y);
     else if (axesAsInput) w.add(opType, [x[0]!, w.longs(axes)], y, { keepdims });
     else w.add(opType, x, y, { axes, keepdims });
   };
@@ -43,7 +45,10 @@ const constant: ExportRule = ({ w, operation, y, index }) => {
   const id = operation.outputs[0]!;
   const shape = w.shape(id);
   if (shape.some(({ by }) => by !== 0)) {
-    if (typeof value !== "number") throw new InputError(`exportOnnx: operation ${index} is a table of constants that grows with the batch; export at one batch size, atBatch(program, n)`);
+    if (typeof value !== "number")
+      throw new InputError(
+        `exportOnnx: operation ${index} is a table of constants that grows with the batch; export at one batch size, atBatch(program, n)`,
+      );
     const one = w.float(value);
     w.node("Expand", [one, w.sizesOf(shape)], {}, y[0]);
     return;
@@ -82,13 +87,18 @@ const slice: ExportRule = ({ w, operation, x, y, index }) => {
   const rank = w.type(operation.inputs[0]!).shape.length;
   const axes = w.longs(Array.from({ length: rank }, (_, i) => i));
   if (rank === 0) return w.add("Identity", x, y);
-  w.add("Slice", [x[0]!, w.sizesOf(w.list(index, "starts")), w.sizesOf(w.list(index, "stops")), axes, w.longs(w.still(index, "steps"))], y);
+  w.add(
+    "Slice",
+    [x[0]!, w.sizesOf(w.list(index, "starts")), w.sizesOf(w.list(index, "stops")), axes, w.longs(w.still(index, "steps"))],
+    y,
+  );
 };
 
 /** Into zeros: between steps zeros are written by a transposed convolution in no general way, so only steps of 1. */
 const scatterSlice: ExportRule = ({ w, operation, x, y, index }) => {
   const steps = w.still(index, "steps");
-  if (steps.some((s) => s !== 1)) throw new InputError(`exportOnnx: operation ${index} (scatterSlice) with steps [${steps.join(", ")}] has no ONNX counterpart`);
+  if (steps.some((s) => s !== 1))
+    throw new InputError(`exportOnnx: operation ${index} (scatterSlice) with steps [${steps.join(", ")}] has no ONNX counterpart`);
   const starts = w.still(index, "starts");
   const input = w.type(operation.inputs[0]!).shape;
   const whole = operation.attrs["shape"] as readonly number[];
@@ -102,7 +112,8 @@ const pad: ExportRule = ({ w, operation, x, y, index }) =>
 const matmul: ExportRule = ({ w, operation, x: [a, b], y }) => {
   const { transposeA, transposeB } = operation.attrs;
   const rank = w.type(operation.inputs[0]!).shape.length;
-  if (rank === 2 && (transposeA || transposeB)) return w.add("Gemm", [a!, b!], y, { transA: transposeA ? 1 : 0, transB: transposeB ? 1 : 0 });
+  if (rank === 2 && (transposeA || transposeB))
+    return w.add("Gemm", [a!, b!], y, { transA: transposeA ? 1 : 0, transB: transposeB ? 1 : 0 });
   const perm = Array.from({ length: rank }, (_, i) => (i < rank - 2 ? i : i === rank - 2 ? rank - 1 : rank - 2));
   const turned = (v: string, turn: unknown): string => (turn ? w.node("Transpose", [v], { perm }) : v);
   w.add("MatMul", [turned(a!, transposeA), turned(b!, transposeB)], y);

@@ -10,14 +10,30 @@ export interface Size {
 }
 
 const text = new TextEncoder();
-const little = (data: Float32Array | BigInt64Array | Int32Array): Uint8Array => new Uint8Array(data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength));
+const little = (data: Float32Array | BigInt64Array | Int32Array): Uint8Array =>
+  new Uint8Array(data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength));
 
 /** A stored tensor of floats. */
-export const floatTensor = (name: string, dims: readonly number[], values: ArrayLike<number>): OnnxTensor => ({ name, dims, dataType: 1, rawData: little(Float32Array.from(values)) });
+export const floatTensor = (name: string, dims: readonly number[], values: ArrayLike<number>): OnnxTensor => ({
+  name,
+  dims,
+  dataType: 1,
+  rawData: little(Float32Array.from(values)),
+});
 /** A stored tensor of 64-bit integers. */
-export const longTensor = (name: string, dims: readonly number[], values: readonly number[]): OnnxTensor => ({ name, dims, dataType: 7, rawData: little(BigInt64Array.from(values, (v) => BigInt(v))) });
+export const longTensor = (name: string, dims: readonly number[], values: readonly number[]): OnnxTensor => ({
+  name,
+  dims,
+  dataType: 7,
+  rawData: little(BigInt64Array.from(values, (v) => BigInt(v))),
+});
 /** A stored tensor of 32-bit integers. */
-export const intTensorOf = (name: string, dims: readonly number[], values: readonly number[]): OnnxTensor => ({ name, dims, dataType: 6, rawData: little(Int32Array.from(values)) });
+export const intTensorOf = (name: string, dims: readonly number[], values: readonly number[]): OnnxTensor => ({
+  name,
+  dims,
+  dataType: 6,
+  rawData: little(Int32Array.from(values)),
+});
 
 /** An attribute: numbers become ints, `{ f }` a float, strings strings. */
 export function attribute(name: string, value: number | string | readonly number[] | { readonly f: number }): OnnxAttribute {
@@ -84,7 +100,13 @@ export class GraphWriter {
 
   /** Appends a node with the given results. */
   add(opType: string, inputs: readonly string[], outputs: readonly string[], attributes: Attributes = {}): void {
-    this.nodes.push({ name: `n${this.nodes.length}`, opType, inputs, outputs, attributes: Object.entries(attributes).map(([k, v]) => attribute(k, v)) });
+    this.nodes.push({
+      name: `n${this.nodes.length}`,
+      opType,
+      inputs,
+      outputs,
+      attributes: Object.entries(attributes).map(([k, v]) => attribute(k, v)),
+    });
   }
 
   /** A stored list of integers. */
@@ -113,7 +135,10 @@ export class GraphWriter {
 
   /** A list attribute of an operation, with growth. */
   list(index: number, key: string): Size[] {
-    return this.growth(this.program.operations[index]!.attrs[key] as readonly number[], this.next.operations[index]!.attrs[key] as readonly number[]);
+    return this.growth(
+      this.program.operations[index]!.attrs[key] as readonly number[],
+      this.next.operations[index]!.attrs[key] as readonly number[],
+    );
   }
 
   /** The shape of a value, with growth. */
@@ -136,7 +161,10 @@ export class GraphWriter {
   private batch(): string {
     if (this.batchName === undefined) {
       const found = Object.entries(this.program.inputs).find(([, id]) => this.shape(id)[0]?.by === 1);
-      if (!found) throw new InputError("exportOnnx: sizes grow with the batch, but no input has the batch as its first dim; export at one batch size, atBatch(program, n)");
+      if (!found)
+        throw new InputError(
+          "exportOnnx: sizes grow with the batch, but no input has the batch as its first dim; export at one batch size, atBatch(program, n)",
+        );
       const dims = this.node("Shape", [this.name(found[1])]);
       this.batchName = this.node("Slice", [dims, this.longs([0]), this.longs([1])]);
     }
@@ -146,7 +174,10 @@ export class GraphWriter {
   /** Numbers of an attribute of which none may grow. @throws InputError */
   still(index: number, key: string): readonly number[] {
     const sizes = this.list(index, key);
-    if (sizes.some(({ by }) => by !== 0)) throw new InputError(`exportOnnx: operation ${index} (${this.operation(index).op}): its ${key} grow with the batch, which ONNX has no attribute for; export at one batch size, atBatch(program, n)`);
+    if (sizes.some(({ by }) => by !== 0))
+      throw new InputError(
+        `exportOnnx: operation ${index} (${this.operation(index).op}): its ${key} grow with the batch, which ONNX has no attribute for; export at one batch size, atBatch(program, n)`,
+      );
     return sizes.map(({ at }) => at);
   }
 

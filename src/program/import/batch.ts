@@ -20,7 +20,8 @@ export function fitBatch(at: (batch: number) => Program): BatchProgram {
   }
   const fitted: BatchProgram = { one: one as Program, grows };
   checkTypes(fitted.one);
-  if (JSON.stringify(atBatch(fitted, 5)) !== JSON.stringify(at(5))) throw new InputError("the program does not grow evenly with the batch");
+  if (JSON.stringify(atBatch(fitted, 5)) !== JSON.stringify(at(5)))
+    throw new InputError("the program does not grow evenly with the batch");
   return fitted;
 }
 
@@ -40,7 +41,8 @@ function checkTypes(program: Program): void {
     );
     outputs.forEach((id, i) => {
       const stated = program.values[id]!;
-      if (types[i]?.shape.join() !== stated.shape.join() || types[i]?.dtype !== stated.dtype) throw new InputError(`the batch changes what ${op} makes`);
+      if (types[i]?.shape.join() !== stated.shape.join() || types[i]?.dtype !== stated.dtype)
+        throw new InputError(`the batch changes what ${op} makes`);
     });
   }
 }
@@ -54,5 +56,9 @@ export function pruneUnused(program: Program): Program {
     for (const id of operation.inputs) used.add(id);
     kept.push(operation);
   }
-  return { ...program, operations: kept.reverse(), params: Object.fromEntries(Object.entries(program.params).filter(([, p]) => used.has(p.value))) };
+  return {
+    ...program,
+    operations: kept.reverse(),
+    params: Object.fromEntries(Object.entries(program.params).filter(([, p]) => used.has(p.value))),
+  };
 }

@@ -72,7 +72,9 @@ export class Builder {
     const size = sizeOf(known.shape);
     if (known.kind === "float" && known.fixed && size > 1) return this.param(known, {});
     if (size > 65536 && !known.fixed) {
-      throw new InputError(`"${known.name}" [${known.shape.join(", ")}] is computed from the shape of an input and has ${size} elements, at most 65536 are kept`);
+      throw new InputError(
+        `"${known.name}" [${known.shape.join(", ")}] is computed from the shape of an input and has ${size} elements, at most 65536 are kept`,
+      );
     }
     if (size > 65536) return this.param(known, {});
     // Programs are JSON, which knows no infinity: the greatest float32 stands for it.

@@ -3,7 +3,8 @@ import { readFileSync, realpathSync } from "node:fs";
 import { dirname, join, sep } from "node:path";
 import { InputError } from "../../core/index.js";
 import { type ExternalData, readOnnx } from "../../formats/index.js";
-import { type Imported, type ImportOptions, importOnnx } from "./onnx.js";
+import type { Imported, ImportOptions } from "./imported.js";
+import { importOnnx } from "./onnx.js";
 
 /**
  * Gives the files of one folder, and none outside it: a symbolic link that leads out counts as outside.
@@ -21,7 +22,8 @@ export function externalFolder(folder: string): ExternalData {
     } catch {
       return undefined;
     }
-    if (!path.startsWith(root.endsWith(sep) ? root : root + sep)) throw new InputError(`onnx: external data at "${location}" lead outside the folder ${root}`);
+    if (!path.startsWith(root.endsWith(sep) ? root : root + sep))
+      throw new InputError(`onnx: external data at "${location}" lead outside the folder ${root}`);
     const bytes = readFileSync(path);
     read.set(location, bytes);
     return bytes;

@@ -44,7 +44,9 @@ export function evaluate(builder: Builder, results: readonly Held[], names: read
       updates: {},
     },
     {
-      inputs: Object.fromEntries(sources.map(({ constant }, i) => [`${i}`, { shape: constant.shape, dtype: "f32", data: constant.data as Float32Array }])),
+      inputs: Object.fromEntries(
+        sources.map(({ constant }, i) => [`${i}`, { shape: constant.shape, dtype: "f32", data: constant.data as Float32Array }]),
+      ),
       double: true,
     },
   ).outputs;
@@ -54,7 +56,8 @@ export function evaluate(builder: Builder, results: readonly Held[], names: read
     const tensor = computed[`${i}`]!;
     const kind = kindOf(held);
     const data = kind === "float" ? Float32Array.from(tensor.data) : Float64Array.from(tensor.data);
-    if (kind === "int" && data.some((v) => !Number.isFinite(v))) throw new InputError(`"${names[i]}" is computed at import and holds integers that are not finite (a division by 0?)`);
+    if (kind === "int" && data.some((v) => !Number.isFinite(v)))
+      throw new InputError(`"${names[i]}" is computed at import and holds integers that are not finite (a division by 0?)`);
     return { constant: { kind, shape: tensor.shape, data, fixed, name: names[i] ?? "" } };
   });
 }

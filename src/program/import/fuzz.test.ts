@@ -4,7 +4,7 @@ import { createRng, InputError } from "../../core/index.js";
 import { readOnnx, writeOnnx } from "../../formats/index.js";
 import { mutate } from "../../formats/testing/mutate.js";
 import { importOnnx } from "./onnx.js";
-import { input, longs, numbers, oneNode, type Operand, stored, weights } from "./testing/models.js";
+import { input, longs, numbers, type Operand, oneNode, stored, weights } from "./testing/models.js";
 
 const x = (shape: readonly number[]): Operand => input(numbers(shape));
 
@@ -21,21 +21,25 @@ const seeds: [string, Uint8Array][] = [
 
 const rounds = Number(process.env["SPARSELAND_FUZZ"] ?? 1250);
 
-it.each(seeds)(`%s: ${rounds} mutations`, (name, whole) => {
-  expect(importOnnx(whole).batch).toBeDefined();
-  const rng = createRng(name.length * 1000 + name.charCodeAt(0));
-  let refused = 0;
-  for (let i = 0; i < rounds; i++) {
-    const damaged = mutate(whole, rng);
-    try {
-      importOnnx(damaged);
-    } catch (error) {
-      if (!(error instanceof InputError)) throw error;
-      refused++;
+it.each(seeds)(
+  `%s: ${rounds} mutations`,
+  (name, whole) => {
+    expect(importOnnx(whole).batch).toBeDefined();
+    const rng = createRng(name.length * 1000 + name.charCodeAt(0));
+    let refused = 0;
+    for (let i = 0; i < rounds; i++) {
+      const damaged = mutate(whole, rng);
+      try {
+        importOnnx(damaged);
+      } catch (error) {
+        if (!(error instanceof InputError)) throw error;
+        refused++;
+      }
     }
-  }
-  expect(refused).toBeGreaterThan(rounds / 10);
-}, 120_000);
+    expect(refused).toBeGreaterThan(rounds / 10);
+  },
+  120_000,
+);
 
 it("truncated at any byte: refused, or read as the shorter file that it is", () => {
   const [, whole] = seeds[0]!;
@@ -55,7 +59,11 @@ it("truncated at any byte: refused, or read as the shorter file that it is", () 
 it("deeply nested graphs are refused", () => {
   const empty = { name: "g", nodes: [], initializers: [], sparseInitializers: [], inputs: [], outputs: [] };
   let graph: Parameters<typeof writeOnnx>[0]["graph"] = empty;
-  for (let i = 0; i < 40; i++) graph = { ...empty, nodes: [{ opType: "If", inputs: [], outputs: [], attributes: [{ name: "then_branch", type: 5, g: graph }] }] };
+  for (let i = 0; i < 40; i++)
+    graph = {
+      ...empty,
+      nodes: [{ opType: "If", inputs: [], outputs: [], attributes: [{ name: "then_branch", type: 5, g: graph }] }],
+    };
   const bytes = writeOnnx({ irVersion: 8, producerName: "", opsets: { "": 17 }, metadata: {}, graph });
   expect(() => readOnnx(bytes)).toThrow(/nested more than 32 deep/);
 });

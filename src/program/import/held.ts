@@ -42,7 +42,11 @@ export function constantOf(array: NamedArray, name: string, mask?: Uint8Array): 
 }
 
 /** The same numbers in another axis order. */
-export function permuted<T extends Float32Array | Float64Array | Uint8Array>(data: T, shape: readonly number[], perm: readonly number[]): T {
+export function permuted<T extends Float32Array | Float64Array | Uint8Array>(
+  data: T,
+  shape: readonly number[],
+  perm: readonly number[],
+): T {
   const to = perm.map((p) => shape[p]!);
   const strides = shape.map((_, i) => sizeOf(shape.slice(i + 1)));
   const steps = perm.map((p) => strides[p]!);

@@ -4,14 +4,20 @@ import { FormatError, InputError, intTensor, tensor } from "../../core/index.js"
 import { type OnnxNode, type OnnxTensor, readOnnx, writeOnnx } from "../../formats/index.js";
 import { valueAndGrad } from "../grad.js";
 import { interpret } from "../interpret.js";
-import { inline, trace } from "../trace.js";
 import { mean, operationNamed, square } from "../ops/index.js";
 import { atBatch } from "../passes/batch.js";
+import { inline, trace } from "../trace.js";
 import { importOnnx, onnxExternalFiles, unsupportedOperators } from "./onnx.js";
 import { attributes, floatTensor, longTensor, model, numbers } from "./testing/models.js";
 import { runOnnx, runtime, worst } from "./testing/onnxruntime.js";
 
-const node = (opType: string, inputs: string[], outputs: string[], given: Parameters<typeof attributes>[0] = {}, name = ""): OnnxNode => ({ name, opType, inputs, outputs, attributes: attributes(given) });
+const node = (
+  opType: string,
+  inputs: string[],
+  outputs: string[],
+  given: Parameters<typeof attributes>[0] = {},
+  name = "",
+): OnnxNode => ({ name, opType, inputs, outputs, attributes: attributes(given) });
 
 interface Sketch {
   readonly nodes: readonly OnnxNode[];
@@ -45,7 +51,23 @@ function transformer(): Uint8Array {
     inputs: { ids: ["batch", "sequence"] },
     types: { ids: 7 },
     outputs: ["y"],
-    initializers: [w("embed", [11, 8], 1), w("qkv", [8, 24], 2), w("proj", [8, 8], 3), w("g", [8], 4), w("b", [8], 5), l("zero", 0), l("one", 1), l("two", 2), l("heads", 2), l("width", 4), l("minus", -1), floatTensor("low", [], [-1e9]), longTensor("at0", [], [0]), longTensor("at1", [], [1]), floatTensor("scale", [], [2])],
+    initializers: [
+      w("embed", [11, 8], 1),
+      w("qkv", [8, 24], 2),
+      w("proj", [8, 8], 3),
+      w("g", [8], 4),
+      w("b", [8], 5),
+      l("zero", 0),
+      l("one", 1),
+      l("two", 2),
+      l("heads", 2),
+      l("width", 4),
+      l("minus", -1),
+      floatTensor("low", [], [-1e9]),
+      longTensor("at0", [], [0]),
+      longTensor("at1", [], [1]),
+      floatTensor("scale", [], [2]),
+    ],
     nodes: [
       node("Gather", ["embed", "ids"], ["x"]),
       node("LayerNormalization", ["x", "g", "b"], ["n"], { axis: -1 }),
@@ -58,7 +80,10 @@ function transformer(): Uint8Array {
       node("Unsqueeze", ["length", "zero"], ["length1"]),
       node("Concat", ["rows1", "length1", "heads", "width"], ["split"], { axis: 0 }),
       node("Concat", ["rows1", "length1", "minus"], ["joined"], { axis: 0 }),
-      ...["q", "k", "v"].flatMap((n) => [node("Reshape", [n, "split"], [`${n}r`]), node("Transpose", [`${n}r`], [`${n}t`], { perm: n === "k" ? [0, 2, 3, 1] : [0, 2, 1, 3] })]),
+      ...["q", "k", "v"].flatMap((n) => [
+        node("Reshape", [n, "split"], [`${n}r`]),
+        node("Transpose", [`${n}r`], [`${n}t`], { perm: n === "k" ? [0, 2, 3, 1] : [0, 2, 1, 3] }),
+      ]),
       node("MatMul", ["qt", "kt"], ["s0"]),
       node("Div", ["s0", "scale"], ["s1"]),
       node("Concat", ["length1", "length1"], ["square"], { axis: 0 }),
@@ -133,14 +158,24 @@ describe("a transformer block with computed shapes", () => {
 
 describe("open batches", () => {
   it("a model that fixes its batch inside is imported at batch 1, with the reason", () => {
-    const bytes = write({ inputs: { x: ["n", 4] }, outputs: ["y"], initializers: [longTensor("s", [2], [1, 4])], nodes: [node("Reshape", ["x", "s"], ["y"])] });
+    const bytes = write({
+      inputs: { x: ["n", 4] },
+      outputs: ["y"],
+      initializers: [longTensor("s", [2], [1, 4])],
+      nodes: [node("Reshape", ["x", "s"], ["y"])],
+    });
     const { batch, inputs } = importOnnx(bytes);
     expect(inputs["x"]!.shape).toEqual([1, 4]);
     expect(batch).toMatchObject({ fixed: 1, reason: expect.stringContaining("Reshape") });
   });
 
   it("growth that is not even (a product of batches) is not called any batch", () => {
-    const bytes = write({ inputs: { x: ["n", 4] }, outputs: ["y"], initializers: [longTensor("a", [1], [-1])], nodes: [node("Transpose", ["x"], ["t"]), node("MatMul", ["x", "t"], ["m"]), node("Reshape", ["m", "a"], ["y"])] });
+    const bytes = write({
+      inputs: { x: ["n", 4] },
+      outputs: ["y"],
+      initializers: [longTensor("a", [1], [-1])],
+      nodes: [node("Transpose", ["x"], ["t"]), node("MatMul", ["x", "t"], ["m"]), node("Reshape", ["m", "a"], ["y"])],
+    });
     expect(importOnnx(bytes).batch).toMatchObject({ fixed: 1 });
   });
 });
@@ -149,7 +184,10 @@ describe("sparse and external tensors", () => {
   const nodes = [node("Gemm", ["x", "w"], ["y"], { transB: 1 })];
   const withSparse = (indices: OnnxTensor, dims = [2, 3]): Uint8Array => {
     const plain = readOnnx(write({ inputs: { x: ["n", 3] }, outputs: ["y"], nodes }));
-    return writeOnnx({ ...plain, graph: { ...plain.graph, sparseInitializers: [{ values: floatTensor("w", [2], [5, 7]), indices, dims }] } });
+    return writeOnnx({
+      ...plain,
+      graph: { ...plain.graph, sparseInitializers: [{ values: floatTensor("w", [2], [5, 7]), indices, dims }] },
+    });
   };
 
   it("a sparse initialiser becomes a param and a mask", () => {
@@ -176,7 +214,20 @@ describe("sparse and external tensors", () => {
   });
 
   const external = (entries: Record<string, string>): Uint8Array =>
-    write({ inputs: { x: ["n", 3] }, outputs: ["y"], nodes, initializers: [{ name: "w", dims: [2, 3], dataType: 1, dataLocation: 1, externalData: Object.entries(entries).map(([key, value]) => ({ key, value })) }] });
+    write({
+      inputs: { x: ["n", 3] },
+      outputs: ["y"],
+      nodes,
+      initializers: [
+        {
+          name: "w",
+          dims: [2, 3],
+          dataType: 1,
+          dataLocation: 1,
+          externalData: Object.entries(entries).map(([key, value]) => ({ key, value })),
+        },
+      ],
+    });
   const file = new Uint8Array(Float32Array.of(9, 1, 2, 3, 4, 5, 6).buffer);
 
   it("external data are read at their place", () => {
@@ -186,11 +237,16 @@ describe("sparse and external tensors", () => {
     expect(Array.from(params["w"]!.data)).toEqual([1, 2, 3, 4, 5, 6]);
   });
 
-  it.each(["../secret", "/etc/passwd", "a/../../b", "C:\\x", "http://x/y", "a\\b", "", "a\u0000b"])("the location %j is refused, and the file not asked for", (location) => {
-    const asked: string[] = [];
-    expect(() => importOnnx(external({ location }), { external: (path) => void asked.push(path) })).toThrow(/expected a relative path inside the model's folder/);
-    expect(asked).toEqual([]);
-  });
+  it.each(["../secret", "/etc/passwd", "a/../../b", "C:\\x", "http://x/y", "a\\b", "", "a\u0000b"])(
+    "the location %j is refused, and the file not asked for",
+    (location) => {
+      const asked: string[] = [];
+      expect(() => importOnnx(external({ location }), { external: (path) => void asked.push(path) })).toThrow(
+        /expected a relative path inside the model's folder/,
+      );
+      expect(asked).toEqual([]);
+    },
+  );
 
   it.each([
     [{ location: "w", offset: "8" }, /at bytes 8 to 32 of "w", which has 28/],
@@ -198,7 +254,9 @@ describe("sparse and external tensors", () => {
     [{ location: "w", offset: "-4" }, /expected a number of bytes/],
     [{ location: "v" }, /which is missing/],
   ])("ranges outside the file are refused: %j", (entries, message) => {
-    expect(() => importOnnx(external(entries as Record<string, string>), { external: (path) => (path === "w" ? file : undefined) })).toThrow(message);
+    expect(() =>
+      importOnnx(external(entries as Record<string, string>), { external: (path) => (path === "w" ? file : undefined) }),
+    ).toThrow(message);
   });
 });
 
@@ -207,9 +265,15 @@ describe("errors", () => {
     const bytes = write({
       inputs: { x: [1, 4] },
       outputs: ["y"],
-      nodes: [node("ReduceMedian", ["x"], ["a"], {}, "pick"), { ...node("FusedMatMul", ["a", "a"], ["b"]), domain: "com.microsoft" }, node("ReduceMedian", ["b"], ["y"])],
+      nodes: [
+        node("ReduceMedian", ["x"], ["a"], {}, "pick"),
+        { ...node("FusedMatMul", ["a", "a"], ["b"]), domain: "com.microsoft" },
+        node("ReduceMedian", ["b"], ["y"]),
+      ],
     });
-    expect(() => importOnnx(bytes)).toThrow(/node "pick": the operator ReduceMedian is not supported \(nearby: Reduce\w+, Reduce\w+, Reduce\w+\); also unsupported: com\.microsoft\.FusedMatMul/);
+    expect(() => importOnnx(bytes)).toThrow(
+      /node "pick": the operator ReduceMedian is not supported \(nearby: Reduce\w+, Reduce\w+, Reduce\w+\); also unsupported: com\.microsoft\.FusedMatMul/,
+    );
     expect(unsupportedOperators(bytes)).toEqual([
       { operator: "ReduceMedian", count: 2, nodes: ["pick", "y"], nearby: expect.arrayContaining(["ReduceMean"]) },
       { operator: "com.microsoft.FusedMatMul", count: 1, nodes: ["b"], nearby: expect.arrayContaining(["MatMul"]) },
@@ -217,17 +281,92 @@ describe("errors", () => {
   });
 
   const cases: [string, Sketch, RegExp][] = [
-    ["a cycle", { inputs: { x: [1] }, outputs: ["a"], nodes: [node("Add", ["x", "b"], ["a"]), node("Relu", ["a"], ["b"])] }, /reads "b", which no earlier node makes: a cycle/],
-    ["a name made twice", { inputs: { x: [1] }, outputs: ["a"], nodes: [node("Relu", ["x"], ["a"]), node("Abs", ["x"], ["a"])] }, /"a" is made twice/],
+    [
+      "a cycle",
+      { inputs: { x: [1] }, outputs: ["a"], nodes: [node("Add", ["x", "b"], ["a"]), node("Relu", ["a"], ["b"])] },
+      /reads "b", which no earlier node makes: a cycle/,
+    ],
+    [
+      "a name made twice",
+      { inputs: { x: [1] }, outputs: ["a"], nodes: [node("Relu", ["x"], ["a"]), node("Abs", ["x"], ["a"])] },
+      /"a" is made twice/,
+    ],
     ["an output that nobody makes", { inputs: { x: [1] }, outputs: ["z"], nodes: [] }, /no node makes the output "z"/],
-    ["shapes that do not fit", { inputs: { x: [2, 3] }, outputs: ["y"], initializers: [floatTensor("w", [4, 5], new Float32Array(20))], nodes: [node("MatMul", ["x", "w"], ["y"], {}, "fc")] }, /node "fc" \(MatMul\): .*\[2, 3\]/],
-    ["a shape that depends on data", { inputs: { x: [4], s: [2] }, types: { s: 7 }, outputs: ["y"], nodes: [node("Reshape", ["x", "s"], ["y"])] }, /the shape \(operand 1\) is computed from input data/],
-    ["a value of too many elements", { inputs: { x: [1] }, outputs: ["y"], initializers: [longTensor("s", [2], [2 ** 20, 2 ** 20])], nodes: [node("Expand", ["x", "s"], ["y"])] }, /more than the limit/],
-    ["a constant of too many elements", { inputs: { x: [1] }, outputs: ["y"], initializers: [longTensor("s", [1], [2 ** 30])], nodes: [node("ConstantOfShape", ["s"], ["y"])] }, /more than the limit/],
-    ["a negative dim", { inputs: { x: [4] }, outputs: ["y"], initializers: [longTensor("s", [1], [-5])], nodes: [node("ConstantOfShape", ["s"], ["y"])] }, /non-negative integers/],
-    ["tensor data of the wrong length", { inputs: { x: [1] }, outputs: ["y"], initializers: [{ name: "w", dims: [3], dataType: 1, rawData: new Uint8Array(8) }], nodes: [node("Add", ["x", "w"], ["y"])] }, /needs 12 bytes, has 8/],
-    ["an element type that is not read", { inputs: { x: [1] }, outputs: ["y"], initializers: [{ name: "w", dims: [3], dataType: 17, rawData: new Uint8Array(3) }], nodes: [node("Add", ["x", "w"], ["y"])] }, /float8e4m3fn/],
-    ["division of a constant shape by zero", { inputs: { x: [1] }, outputs: ["y"], initializers: [longTensor("a", [1], [4]), longTensor("b", [1], [0])], nodes: [node("Div", ["a", "b"], ["c"]), node("Expand", ["x", "c"], ["y"])] }, /not finite/],
+    [
+      "shapes that do not fit",
+      {
+        inputs: { x: [2, 3] },
+        outputs: ["y"],
+        initializers: [floatTensor("w", [4, 5], new Float32Array(20))],
+        nodes: [node("MatMul", ["x", "w"], ["y"], {}, "fc")],
+      },
+      /node "fc" \(MatMul\): .*\[2, 3\]/,
+    ],
+    [
+      "a shape that depends on data",
+      { inputs: { x: [4], s: [2] }, types: { s: 7 }, outputs: ["y"], nodes: [node("Reshape", ["x", "s"], ["y"])] },
+      /the shape \(operand 1\) is computed from input data/,
+    ],
+    [
+      "a value of too many elements",
+      {
+        inputs: { x: [1] },
+        outputs: ["y"],
+        initializers: [longTensor("s", [2], [2 ** 20, 2 ** 20])],
+        nodes: [node("Expand", ["x", "s"], ["y"])],
+      },
+      /more than the limit/,
+    ],
+    [
+      "a constant of too many elements",
+      {
+        inputs: { x: [1] },
+        outputs: ["y"],
+        initializers: [longTensor("s", [1], [2 ** 30])],
+        nodes: [node("ConstantOfShape", ["s"], ["y"])],
+      },
+      /more than the limit/,
+    ],
+    [
+      "a negative dim",
+      {
+        inputs: { x: [4] },
+        outputs: ["y"],
+        initializers: [longTensor("s", [1], [-5])],
+        nodes: [node("ConstantOfShape", ["s"], ["y"])],
+      },
+      /non-negative integers/,
+    ],
+    [
+      "tensor data of the wrong length",
+      {
+        inputs: { x: [1] },
+        outputs: ["y"],
+        initializers: [{ name: "w", dims: [3], dataType: 1, rawData: new Uint8Array(8) }],
+        nodes: [node("Add", ["x", "w"], ["y"])],
+      },
+      /needs 12 bytes, has 8/,
+    ],
+    [
+      "an element type that is not read",
+      {
+        inputs: { x: [1] },
+        outputs: ["y"],
+        initializers: [{ name: "w", dims: [3], dataType: 17, rawData: new Uint8Array(3) }],
+        nodes: [node("Add", ["x", "w"], ["y"])],
+      },
+      /float8e4m3fn/,
+    ],
+    [
+      "division of a constant shape by zero",
+      {
+        inputs: { x: [1] },
+        outputs: ["y"],
+        initializers: [longTensor("a", [1], [4]), longTensor("b", [1], [0])],
+        nodes: [node("Div", ["a", "b"], ["c"]), node("Expand", ["x", "c"], ["y"])],
+      },
+      /not finite/,
+    ],
   ];
   it.each(cases)("%s", (_, sketch, message) => {
     expect(() => importOnnx(write(sketch))).toThrow(message);
@@ -236,7 +375,12 @@ describe("errors", () => {
 
   it("repeated doubling of a constant stays bounded in memory and time", () => {
     const nodes = Array.from({ length: 60 }, (_, i) => node("Concat", [`c${i}`, `c${i}`], [`c${i + 1}`], { axis: 0 }));
-    const bytes = write({ inputs: { x: [1] }, outputs: ["y"], initializers: [floatTensor("c0", [2], [1, 2])], nodes: [...nodes, node("ReduceSum", ["c60"], ["s"]), node("Add", ["x", "s"], ["y"])] });
+    const bytes = write({
+      inputs: { x: [1] },
+      outputs: ["y"],
+      initializers: [floatTensor("c0", [2], [1, 2])],
+      nodes: [...nodes, node("ReduceSum", ["c60"], ["s"]), node("Add", ["x", "s"], ["y"])],
+    });
     const start = performance.now();
     expect(() => importOnnx(bytes)).toThrow(/more than the limit/);
     expect(performance.now() - start).toBeLessThan(20_000);
@@ -244,19 +388,35 @@ describe("errors", () => {
 
   it("many large fills stay bounded together", () => {
     const nodes = Array.from({ length: 40 }, (_, i) => node("ConstantOfShape", ["s"], [`c${i}`]));
-    const bytes = write({ inputs: { x: [1] }, outputs: ["y"], initializers: [longTensor("s", [1], [2 ** 24])], nodes: [...nodes, node("Add", ["x", "c0"], ["y"])] });
+    const bytes = write({
+      inputs: { x: [1] },
+      outputs: ["y"],
+      initializers: [longTensor("s", [1], [2 ** 24])],
+      nodes: [...nodes, node("Add", ["x", "c0"], ["y"])],
+    });
     expect(() => importOnnx(bytes)).toThrow(/constants made at import have more than/);
   });
 
   it("external bytes that many tensors share are not multiplied without end", () => {
-    const initializers = Array.from({ length: 100 }, (_, i) => ({ name: `w${i}`, dims: [2 ** 18], dataType: 1, dataLocation: 1, externalData: [{ key: "location", value: "w" }] }));
+    const initializers = Array.from({ length: 100 }, (_, i) => ({
+      name: `w${i}`,
+      dims: [2 ** 18],
+      dataType: 1,
+      dataLocation: 1,
+      externalData: [{ key: "location", value: "w" }],
+    }));
     const bytes = write({ inputs: { x: [1] }, outputs: ["y"], initializers, nodes: [node("Add", ["x", "w0"], ["y"])] });
     expect(() => importOnnx(bytes, { external: () => new Uint8Array(2 ** 20) })).toThrow(/same external bytes/);
   });
 
   it("a sequence too long to unroll", () => {
     const w = (name: string, shape: number[]) => floatTensor(name, shape, numbers(shape).data);
-    const bytes = write({ inputs: { x: [100000, 1, 2] }, outputs: ["y"], initializers: [w("w", [1, 12, 2]), w("r", [1, 12, 3])], nodes: [node("LSTM", ["x", "w", "r"], ["y"], { hidden_size: 3 })] });
+    const bytes = write({
+      inputs: { x: [100000, 1, 2] },
+      outputs: ["y"],
+      initializers: [w("w", [1, 12, 2]), w("r", [1, 12, 3])],
+      nodes: [node("LSTM", ["x", "w", "r"], ["y"], { hidden_size: 3 })],
+    });
     expect(() => importOnnx(bytes)).toThrow(/100000 steps/);
   });
 

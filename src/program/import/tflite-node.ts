@@ -53,7 +53,10 @@ export class TfliteView {
   private made(i: number): TfliteHeld {
     const id = this.id(i);
     const held = this.env.get(id);
-    if (!held) throw new InputError(`reads tensor ${id} ("${(this.tensors[id]?.name ?? "").slice(0, 80)}"), which no earlier operator makes`);
+    if (!held)
+      throw new InputError(
+        `reads tensor ${id} ("${(this.tensors[id]?.name ?? "").slice(0, 80)}"), which no earlier operator makes`,
+      );
     return held;
   }
 
@@ -97,13 +100,16 @@ export class TfliteView {
     // Moving the channels of a vector moves no number.
     if (known.data.length === c) return this.builder.weight(known, { shape });
     const data = permuted(known.data, wide, TO_PLANAR);
-    return this.builder.weight({ ...known, shape, data, ...(known.mask ? { mask: permuted(known.mask, wide, TO_PLANAR) } : {}) }, {});
+    return this.builder.weight(
+      { ...known, shape, data, ...(known.mask ? { mask: permuted(known.mask, wide, TO_PLANAR) } : {}) },
+      {},
+    );
   }
 
   /** A weight laid out for its operation; computed weights are refused. */
   weight(i: number, form: WeightForm = {}): Value {
     const known = this.known(i);
-    if (!known || known.kind !== "float") throw new InputError(`operand ${i} is expected to be a stored weight`);
+    if (known?.kind !== "float") throw new InputError(`operand ${i} is expected to be a stored weight`);
     return this.builder.weight(known, form);
   }
 
@@ -111,7 +117,8 @@ export class TfliteView {
   integers(i: number, what: string): number[] {
     const known = this.known(i);
     if (!known) throw new InputError(`${what} (operand ${i}) is computed, expected stored numbers`);
-    if (known.data.length > 65536) throw new InputError(`${what} (operand ${i}) has ${known.data.length} numbers, expected a short list`);
+    if (known.data.length > 65536)
+      throw new InputError(`${what} (operand ${i}) has ${known.data.length} numbers, expected a short list`);
     return Array.from(known.data);
   }
 
@@ -132,7 +139,8 @@ export class TfliteView {
 
   axis(axis: number, rank: number): number {
     const at = axis < 0 ? axis + rank : axis;
-    if (!Number.isInteger(at) || at < 0 || at >= rank) throw new InputError(`expected an axis in [${-rank}, ${rank - 1}], got ${axis}`);
+    if (!Number.isInteger(at) || at < 0 || at >= rank)
+      throw new InputError(`expected an axis in [${-rank}, ${rank - 1}], got ${axis}`);
     return at;
   }
 }

@@ -11,7 +11,13 @@ const plain = (value: Value): TfliteHeld => ({ value, planar: false });
 
 function activated(n: TfliteView, x: Value): Value {
   const name = n.word("activation", "NONE");
-  const known: Record<string, (x: Value) => Value> = { NONE: (v) => v, RELU: op.relu, RELU6: (v) => op.clamp(v, 0, 6), RELU_N1_TO_1: (v) => op.clamp(v, -1, 1), TANH: op.tanh };
+  const known: Record<string, (x: Value) => Value> = {
+    NONE: (v) => v,
+    RELU: op.relu,
+    RELU6: (v) => op.clamp(v, 0, 6),
+    RELU_N1_TO_1: (v) => op.clamp(v, -1, 1),
+    TANH: op.tanh,
+  };
   return (known[name] ?? (() => refuse(`the fused activation ${name}`)))(x);
 }
 
@@ -24,7 +30,8 @@ interface Sides {
 function sidesOf(n: TfliteView, size: readonly number[], kernel: readonly [number, number]): Sides {
   const stride: [number, number] = [n.number("strideH", 1), n.number("strideW", 1)];
   const dilation: [number, number] = [n.number("dilationH", 1), n.number("dilationW", 1)];
-  if ([...stride, ...dilation].some((v) => v < 1)) throw new InputError(`strides [${stride.join(", ")}] and dilations [${dilation.join(", ")}]: expected positive numbers`);
+  if ([...stride, ...dilation].some((v) => v < 1))
+    throw new InputError(`strides [${stride.join(", ")}] and dilations [${dilation.join(", ")}]: expected positive numbers`);
   if (n.word("padding", "VALID") === "VALID") return { stride, dilation, padding: [0, 0, 0, 0] };
   const [top, bottom] = sharePadding(size[0]!, kernel[0], stride[0], dilation[0]);
   const [left, right] = sharePadding(size[1]!, kernel[1], stride[1], dilation[1]);
@@ -64,7 +71,12 @@ const transposeConv: TfliteRule = (n) => {
   const [, h, w] = n.integers(0, "the output shape");
   if (h === undefined || w === undefined) throw new InputError("the output shape has no height and width");
   const { stride, dilation, padding } = sidesOf(n, [h, w], [kh, kw]);
-  const y = op.conv2dInputGrad(x, n.weight(1, { perm: [3, 0, 1, 2] }), [x.shape[0]!, outputs, h, w], { stride, dilation, padding, groups: 1 });
+  const y = op.conv2dInputGrad(x, n.weight(1, { perm: [3, 0, 1, 2] }), [x.shape[0]!, outputs, h, w], {
+    stride,
+    dilation,
+    padding,
+    groups: 1,
+  });
   return planar(activated(n, withBias(n, y, 3)));
 };
 
@@ -99,7 +111,8 @@ const binary =
   (f: (a: op.Operand, b: op.Operand) => Value): TfliteRule =>
   (n) => {
     const either = n.isPlanar(0) || n.isPlanar(1);
-    if (either && [0, 1].every((i) => n.known(i) || n.shape(i).length === 4)) return planar(activated(n, f(n.besidePlane(0), n.besidePlane(1))));
+    if (either && [0, 1].every((i) => n.known(i) || n.shape(i).length === 4))
+      return planar(activated(n, f(n.besidePlane(0), n.besidePlane(1))));
     if (n.known(0) && n.known(1)) return plain(activated(n, f(n.last(0), n.last(1))));
     return plain(activated(n, f(scalarOf(n, 0), scalarOf(n, 1))));
   };
@@ -120,7 +133,12 @@ const squeeze: TfliteRule = (n) => {
   const given = n.list("squeezeDims") ?? [];
   const axes = given.length > 0 ? given.map((a) => n.axis(a, x.shape.length)) : x.shape.flatMap((d, i) => (d === 1 ? [i] : []));
   for (const a of axes) if (x.shape[a] !== 1) throw new InputError(`axis ${a} of [${x.shape.join(", ")}] is not of size 1`);
-  return plain(op.reshape(x, x.shape.filter((_, i) => !axes.includes(i))));
+  return plain(
+    op.reshape(
+      x,
+      x.shape.filter((_, i) => !axes.includes(i)),
+    ),
+  );
 };
 
 const expandDims: TfliteRule = (n) => {
@@ -139,12 +157,21 @@ const reduction =
     const axes = n.integers(1, "axes").map((a) => n.axis(a, rank));
     const keep = n.number("keepDims") !== 0;
     if (!n.isPlanar(0)) return plain(f(n.last(0), axes, keep));
-    const y = f(n.plane(0), axes.map((a) => PLACE[a]!).sort((a, b) => a - b), true);
+    const y = f(
+      n.plane(0),
+      axes.map((a) => PLACE[a]!).sort((a, b) => a - b),
+      true,
+    );
     if (keep) return planar(y);
     const last = n.shape(0).map((d, i) => (axes.includes(i) ? 1 : d));
     // Without the reduced axes, channels last: only planes that kept height or width move.
     const moved = op.transpose(y, [0, 2, 3, 1]);
-    return plain(op.reshape(moved, last.filter((_, i) => !axes.includes(i))));
+    return plain(
+      op.reshape(
+        moved,
+        last.filter((_, i) => !axes.includes(i)),
+      ),
+    );
   };
 
 const concat: TfliteRule = (n) => {
@@ -152,26 +179,43 @@ const concat: TfliteRule = (n) => {
   const axis = n.axis(n.number("axis"), rank);
   const all = Array.from({ length: n.count }, (_, i) => i);
   const planes = all.some((i) => n.isPlanar(i));
-  const y = planes ? op.concat(all.map((i) => n.plane(i)), PLACE[axis]!) : op.concat(all.map((i) => n.last(i)), axis);
+  const y = planes
+    ? op.concat(
+        all.map((i) => n.plane(i)),
+        PLACE[axis]!,
+      )
+    : op.concat(
+        all.map((i) => n.last(i)),
+        axis,
+      );
   return planes ? planar(activated(n, y)) : plain(activated(n, y));
 };
 
 const pad: TfliteRule = (n) => {
   const shape = n.shape(0);
   const pairs = n.integers(1, "paddings");
-  if (pairs.length !== 2 * shape.length || pairs.some((p) => !Number.isInteger(p) || p < 0)) throw new InputError(`paddings are [${pairs.slice(0, 16).join(", ")}], expected ${2 * shape.length} numbers of at least 0`);
+  if (pairs.length !== 2 * shape.length || pairs.some((p) => !Number.isInteger(p) || p < 0))
+    throw new InputError(`paddings are [${pairs.slice(0, 16).join(", ")}], expected ${2 * shape.length} numbers of at least 0`);
   const before = shape.map((_, i) => pairs[2 * i]!);
   const after = shape.map((_, i) => pairs[2 * i + 1]!);
   const value = n.has(2) ? (n.integers(2, "the padding value")[0] ?? 0) : 0;
   if (!n.isPlanar(0)) return plain(op.pad(n.last(0), before, after, value));
   const order = [0, 3, 1, 2];
-  return planar(op.pad(n.plane(0), order.map((a) => before[a]!), order.map((a) => after[a]!), value));
+  return planar(
+    op.pad(
+      n.plane(0),
+      order.map((a) => before[a]!),
+      order.map((a) => after[a]!),
+      value,
+    ),
+  );
 };
 
 const transpose: TfliteRule = (n) => {
   const x = n.last(0);
   const perm = n.integers(1, "perm");
-  if (perm.length !== x.shape.length || [...perm].sort((a, b) => a - b).some((p, i) => p !== i)) throw new InputError(`perm [${perm.slice(0, 16).join(", ")}] is no order of the axes of [${x.shape.join(", ")}]`);
+  if (perm.length !== x.shape.length || [...perm].sort((a, b) => a - b).some((p, i) => p !== i))
+    throw new InputError(`perm [${perm.slice(0, 16).join(", ")}] is no order of the axes of [${x.shape.join(", ")}]`);
   return plain(op.transpose(x, perm));
 };
 
@@ -196,14 +240,16 @@ const same: TfliteRule = (n) => (n.isPlanar(0) ? planar(n.plane(0)) : plain(n.la
 const gelu = (x: Value, n: TfliteView): Value =>
   n.number("approximate") ? op.gelu(x) : op.mul(op.affine(x, 0.5, 0), op.affine(op.erf(op.affine(x, Math.SQRT1_2, 0)), 1, 1));
 
-const batchMatmul: TfliteRule = (n) => plain(op.matmul(n.last(0), n.last(1), { transposeA: n.number("adjX") !== 0, transposeB: n.number("adjY") !== 0 }));
+const batchMatmul: TfliteRule = (n) =>
+  plain(op.matmul(n.last(0), n.last(1), { transposeA: n.number("adjX") !== 0, transposeB: n.number("adjY") !== 0 }));
 
 /** Whole multiples of nearest neighbours repeat pixels. */
 const resizeNearest: TfliteRule = (n) => {
   const x = n.plane(0);
   const [h = 0, w = 0] = n.integers(1, "the size");
   const [, , fromH, fromW] = x.shape as [number, number, number, number];
-  if (n.number("alignCorners") || h % fromH !== 0 || w % fromW !== 0) refuse(`resizing [${fromH}, ${fromW}] to [${h}, ${w}] (whole multiples are)`);
+  if (n.number("alignCorners") || h % fromH !== 0 || w % fromW !== 0)
+    refuse(`resizing [${fromH}, ${fromW}] to [${h}, ${w}] (whole multiples are)`);
   const [b, c] = x.shape as [number, number];
   const wide = op.broadcastTo(op.reshape(x, [b, c, fromH, 1, fromW, 1]), [b, c, fromH, h / fromH, fromW, w / fromW]);
   return planar(op.reshape(wide, [b, c, h, w]));

@@ -12,10 +12,21 @@ const floats = (values: ArrayLike<number>): Uint8Array => new Uint8Array(Float32
 const ints = (...values: number[]): Uint8Array => new Uint8Array(Int32Array.from(values).buffer);
 
 /** One operator: operand 0 is the input, the others are stored. */
-function one(code: number, shape: readonly number[], stored: readonly WrittenTensor[], options: WrittenOperator["options"] = [], extra: readonly WrittenTensor[] = []): Uint8Array {
+function one(
+  code: number,
+  shape: readonly number[],
+  stored: readonly WrittenTensor[],
+  options: WrittenOperator["options"] = [],
+  extra: readonly WrittenTensor[] = [],
+): Uint8Array {
   const tensors: WrittenTensor[] = [{ name: "x", shape }, ...stored, { name: "y", shape: [] }, ...extra];
   const inputs = [0, ...stored.map((_, i) => i + 1)];
-  return writeTflite({ tensors, operators: [{ code, inputs, outputs: [stored.length + 1], options }], inputs: [0], outputs: [stored.length + 1] });
+  return writeTflite({
+    tensors,
+    operators: [{ code, inputs, outputs: [stored.length + 1], options }],
+    inputs: [0],
+    outputs: [stored.length + 1],
+  });
 }
 
 /** Runs on x given in the file's order [N, H, W, C]; gives the output in the program's. */
@@ -36,7 +47,12 @@ function run(bytes: Uint8Array, x: readonly number[], batch = 1): { shape: reado
   return { shape: y.shape, data: Array.from(y.data) };
 }
 
-const weight = (shape: readonly number[], values: readonly number[], more: Partial<WrittenTensor> = {}): WrittenTensor => ({ name: "w", shape, data: floats(values), ...more });
+const weight = (shape: readonly number[], values: readonly number[], more: Partial<WrittenTensor> = {}): WrittenTensor => ({
+  name: "w",
+  shape,
+  data: floats(values),
+  ...more,
+});
 const pixels = [1, 2, 3, 4, 5, 6, 7, 8]; // [1, 2, 2, 2]: pixels (1,2) (3,4) (5,6) (7,8)
 
 describe("operators", () => {
@@ -44,23 +60,83 @@ describe("operators", () => {
     // 1x1: y = c0 - c1 + 0.5 and 2 c1 - 9.
     const w = weight([2, 1, 1, 2], [1, -1, 0, 2]);
     const bias: WrittenTensor = { name: "b", shape: [2], data: floats([0.5, -9]) };
-    const bytes = one(3, [1, 2, 2, 2], [w, bias], [[0, "int8", 1], [1, "int32", 1], [2, "int32", 1], [3, "int8", 1]]);
+    const bytes = one(
+      3,
+      [1, 2, 2, 2],
+      [w, bias],
+      [
+        [0, "int8", 1],
+        [1, "int32", 1],
+        [2, "int32", 1],
+        [3, "int8", 1],
+      ],
+    );
     expect(run(bytes, pixels)).toEqual({ shape: [1, 2, 2, 2], data: [0, 0, 0, 0, 0, 0, 3, 7] });
   });
 
   it("CONV_2D: SAME padding puts the odd pixel after", () => {
-    const bytes = one(3, [1, 2, 2, 1], [weight([1, 2, 2, 1], [1, 10, 100, 1000])], [[0, "int8", 0], [1, "int32", 1], [2, "int32", 1]]);
+    const bytes = one(
+      3,
+      [1, 2, 2, 1],
+      [weight([1, 2, 2, 1], [1, 10, 100, 1000])],
+      [
+        [0, "int8", 0],
+        [1, "int32", 1],
+        [2, "int32", 1],
+      ],
+    );
     expect(run(bytes, [1, 2, 3, 4]).data).toEqual([4321, 402, 43, 4]);
   });
 
   it("DEPTHWISE_CONV_2D: weight [1, kh, kw, C]", () => {
-    const bytes = one(4, [1, 2, 2, 2], [weight([1, 2, 1, 2], [1, 1, 10, 100])], [[0, "int8", 1], [1, "int32", 1], [2, "int32", 1]]);
+    const bytes = one(
+      4,
+      [1, 2, 2, 2],
+      [weight([1, 2, 1, 2], [1, 1, 10, 100])],
+      [
+        [0, "int8", 1],
+        [1, "int32", 1],
+        [2, "int32", 1],
+      ],
+    );
     expect(run(bytes, pixels)).toEqual({ shape: [1, 2, 1, 2], data: [51, 73, 602, 804] });
   });
 
   it("pools, means and elementwise operators keep planes", () => {
-    expect(run(one(17, [1, 2, 2, 2], [], [[0, "int8", 1], [1, "int32", 2], [2, "int32", 2], [3, "int32", 2], [4, "int32", 2]]), pixels).data).toEqual([7, 8]);
-    expect(run(one(1, [1, 2, 2, 2], [], [[0, "int8", 1], [1, "int32", 2], [2, "int32", 2], [3, "int32", 2], [4, "int32", 2]]), pixels).data).toEqual([4, 5]);
+    expect(
+      run(
+        one(
+          17,
+          [1, 2, 2, 2],
+          [],
+          [
+            [0, "int8", 1],
+            [1, "int32", 2],
+            [2, "int32", 2],
+            [3, "int32", 2],
+            [4, "int32", 2],
+          ],
+        ),
+        pixels,
+      ).data,
+    ).toEqual([7, 8]);
+    expect(
+      run(
+        one(
+          1,
+          [1, 2, 2, 2],
+          [],
+          [
+            [0, "int8", 1],
+            [1, "int32", 2],
+            [2, "int32", 2],
+            [3, "int32", 2],
+            [4, "int32", 2],
+          ],
+        ),
+        pixels,
+      ).data,
+    ).toEqual([4, 5]);
     const axes: WrittenTensor = { name: "a", shape: [2], type: 2, data: ints(1, 2) };
     expect(run(one(40, [1, 2, 2, 2], [axes]), pixels)).toEqual({ shape: [1, 2], data: [4, 5] });
     // A vector of channels beside a plane.
@@ -76,16 +152,28 @@ describe("operators", () => {
       weight([1, 8], [1, 0, 0, 10, 0, 0, 0, 100]),
       { name: "y", shape: [1, 1] },
     ];
-    const bytes = writeTflite({ tensors, operators: [{ code: 22, inputs: [0, 1], outputs: [2] }, { code: 9, inputs: [2, 3, -1], outputs: [4] }], inputs: [0], outputs: [4] });
+    const bytes = writeTflite({
+      tensors,
+      operators: [
+        { code: 22, inputs: [0, 1], outputs: [2] },
+        { code: 9, inputs: [2, 3, -1], outputs: [4] },
+      ],
+      inputs: [0],
+      outputs: [4],
+    });
     expect(run(bytes, pixels)).toEqual({ shape: [1, 1], data: [841] });
     expect(run(bytes, [...pixels, ...pixels.map((v) => 2 * v)], 2)).toEqual({ shape: [2, 1], data: [841, 1682] });
   });
 
   it("RESIZE_NEAREST_NEIGHBOR, PAD and SOFTMAX", () => {
-    expect(run(one(97, [1, 1, 2, 1], [{ name: "s", shape: [2], type: 2, data: ints(2, 4) }], [[0, "int8", 0]]), [1, 2]).data).toEqual([1, 1, 2, 2, 1, 1, 2, 2]);
+    expect(
+      run(one(97, [1, 1, 2, 1], [{ name: "s", shape: [2], type: 2, data: ints(2, 4) }], [[0, "int8", 0]]), [1, 2]).data,
+    ).toEqual([1, 1, 2, 2, 1, 1, 2, 2]);
     const pads: WrittenTensor = { name: "p", shape: [4, 2], type: 2, data: ints(0, 0, 1, 0, 0, 0, 0, 0) };
     expect(run(one(34, [1, 1, 2, 1], [pads]), [1, 2]).data).toEqual([0, 0, 1, 2]);
-    expect(run(one(25, [1, 2], [], [[0, "float32", 1]]), [0, Math.log(3)]).data.map((v) => Number(v.toFixed(6)))).toEqual([0.25, 0.75]);
+    expect(run(one(25, [1, 2], [], [[0, "float32", 1]]), [0, Math.log(3)]).data.map((v) => Number(v.toFixed(6)))).toEqual([
+      0.25, 0.75,
+    ]);
   });
 
   it("names what is not supported, with neighbours", () => {
@@ -98,13 +186,35 @@ describe("operators", () => {
 
 describe("quantised and sparse weights", () => {
   it("integers become the reals they stand for, per channel too", () => {
-    const w: WrittenTensor = { name: "w", shape: [2, 1, 1, 2], type: 9, data: Uint8Array.from([1, 2, 3, -4], (v) => v & 255), scale: [0.5, 2], zeroPoint: [1, -1], axis: 0 };
-    const { params } = importTflite(one(3, [1, 1, 1, 2], [w], [[0, "int8", 1], [1, "int32", 1], [2, "int32", 1]]));
+    const w: WrittenTensor = {
+      name: "w",
+      shape: [2, 1, 1, 2],
+      type: 9,
+      data: Uint8Array.from([1, 2, 3, -4], (v) => v & 255),
+      scale: [0.5, 2],
+      zeroPoint: [1, -1],
+      axis: 0,
+    };
+    const { params } = importTflite(
+      one(
+        3,
+        [1, 1, 1, 2],
+        [w],
+        [
+          [0, "int8", 1],
+          [1, "int32", 1],
+          [2, "int32", 1],
+        ],
+      ),
+    );
     expect(Array.from(params["w"]!.data)).toEqual([0, 0.5, 8, -6]);
   });
 
   it("rounded activations take the nearest of 256 numbers", () => {
-    const tensors: WrittenTensor[] = [{ name: "x", shape: [1, 4] }, { name: "y", shape: [1, 4], type: 3, scale: [0.5], zeroPoint: [10] }];
+    const tensors: WrittenTensor[] = [
+      { name: "x", shape: [1, 4] },
+      { name: "y", shape: [1, 4], type: 3, scale: [0.5], zeroPoint: [10] },
+    ];
     const bytes = writeTflite({ tensors, operators: [{ code: 19, inputs: [0], outputs: [1] }], inputs: [0], outputs: [1] });
     const { program, params } = importTflite(bytes, { activations: "rounded" });
     const y = interpret(program.one, { params, inputs: { x: tensor([1, 4], [0.3, -7, 1.2, 999]) } }).outputs["y"]!;
@@ -114,7 +224,9 @@ describe("quantised and sparse weights", () => {
   const fc = (w: WrittenTensor): Uint8Array => one(9, [1, 4], [w]);
   // [2, 4] = [[0, 5, 0, 7], [0, 0, 9, 0]]
   it("rows with compressed columns: a param and its mask", () => {
-    const w = weight([2, 4], [5, 7, 9], { sparsity: { order: [0, 1], blockMap: [], levels: [{ dense: 2 }, { segments: [0, 2, 3], indices: [1, 3, 2] }] } });
+    const w = weight([2, 4], [5, 7, 9], {
+      sparsity: { order: [0, 1], blockMap: [], levels: [{ dense: 2 }, { segments: [0, 2, 3], indices: [1, 3, 2] }] },
+    });
     const { params, masks } = importTflite(fc(w));
     expect(Array.from(params["w"]!.data)).toEqual([0, 5, 0, 7, 0, 0, 9, 0]);
     expect(Array.from(masks["w"]!.data)).toEqual([0, 1, 0, 1, 0, 0, 1, 0]);
@@ -122,7 +234,9 @@ describe("quantised and sparse weights", () => {
 
   // Blocks of 1x2: block column 1 of row 0, block column 0 of row 1.
   it("blocks", () => {
-    const w = weight([2, 4], [5, 7, 9, 8], { sparsity: { order: [0, 1, 2], blockMap: [1], levels: [{ dense: 2 }, { segments: [0, 1, 2], indices: [1, 0] }, { dense: 2 }] } });
+    const w = weight([2, 4], [5, 7, 9, 8], {
+      sparsity: { order: [0, 1, 2], blockMap: [1], levels: [{ dense: 2 }, { segments: [0, 1, 2], indices: [1, 0] }, { dense: 2 }] },
+    });
     const { params, masks } = importTflite(fc(w));
     expect(Array.from(params["w"]!.data)).toEqual([0, 0, 5, 7, 9, 8, 0, 0]);
     expect(Array.from(masks["w"]!.data)).toEqual([0, 0, 1, 1, 1, 1, 0, 0]);
@@ -141,7 +255,25 @@ describe("quantised and sparse weights", () => {
 });
 
 describe("damaged files", () => {
-  const whole = one(3, [1, 4, 4, 2], [weight([2, 1, 1, 2], [3, 5, 7], { sparsity: { order: [0, 1, 2, 3], blockMap: [], levels: [{ dense: 2 }, { dense: 1 }, { dense: 1 }, { segments: [0, 2, 3], indices: [0, 1, 1] }] } })], [[0, "int8", 0], [1, "int32", 2], [2, "int32", 2], [3, "int8", 3]]);
+  const whole = one(
+    3,
+    [1, 4, 4, 2],
+    [
+      weight([2, 1, 1, 2], [3, 5, 7], {
+        sparsity: {
+          order: [0, 1, 2, 3],
+          blockMap: [],
+          levels: [{ dense: 2 }, { dense: 1 }, { dense: 1 }, { segments: [0, 2, 3], indices: [0, 1, 1] }],
+        },
+      }),
+    ],
+    [
+      [0, "int8", 0],
+      [1, "int32", 2],
+      [2, "int32", 2],
+      [3, "int8", 3],
+    ],
+  );
 
   it("is no TFLite file", () => {
     expect(() => readTflite(new Uint8Array(40))).toThrow(/identifier TFL3/);

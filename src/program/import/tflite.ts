@@ -1,6 +1,6 @@
 /** TFLite models as programs: channels-last activations become [N, C, H, W], quantised numbers become the reals they stand for. */
 import { InputError, mapTree, requireOneOf } from "../../core/index.js";
-import { type Quantization, readTflite, tfliteConstants, type TfliteModel } from "../../formats/index.js";
+import { type Quantization, readTflite, type TfliteModel, tfliteConstants } from "../../formats/index.js";
 import type { Value } from "../graph.js";
 import type { Mask } from "../interpret.js";
 import * as op from "../ops/index.js";
@@ -8,9 +8,9 @@ import type { Program } from "../types.js";
 import { fitBatch, pruneUnused } from "./batch.js";
 import { Builder, LIMITS, type WeightCache } from "./builder.js";
 import { type Constant, constantOf } from "./held.js";
+import type { Imported, Port, Unsupported } from "./imported.js";
 import { nearby } from "./nearby.js";
 import { checkedShape } from "./node.js";
-import type { Imported, Port, Unsupported } from "./onnx.js";
 import { type TfliteHeld, TfliteView } from "./tflite-node.js";
 import { tfliteRules } from "./tflite-rules.js";
 
@@ -60,7 +60,9 @@ export function importTflite(model: Uint8Array | TfliteModel, { activations = "f
   const parsed = model instanceof Uint8Array ? readTflite(model) : model;
   const [unknown, ...more] = unsupportedTfliteOperators(parsed);
   if (unknown) {
-    throw new InputError(`tflite: operator ${unknown.nodes[0]}: ${unknown.operator} is not supported (nearby: ${unknown.nearby.join(", ")})${more.length > 0 ? `; also unsupported: ${more.map((u) => u.operator).join(", ")}` : ""}`);
+    throw new InputError(
+      `tflite: operator ${unknown.nodes[0]}: ${unknown.operator} is not supported (nearby: ${unknown.nearby.join(", ")})${more.length > 0 ? `; also unsupported: ${more.map((u) => u.operator).join(", ")}` : ""}`,
+    );
   }
   const constants = tfliteConstants(parsed).map((c) => c && constantOf(c.array, c.name, c.mask));
   const cache: WeightCache = new Map();
@@ -86,10 +88,23 @@ export function importTflite(model: Uint8Array | TfliteModel, { activations = "f
     if (mask) masks[path] = mask;
   }
   const port = (id: number): Port => ({ shape: one.values[id]!.shape, dtype: one.values[id]!.dtype });
-  return { program, batch, params: mapTree(one.params, (_, path) => params.get(path)!.tensor), masks, inputs: mapTree(one.inputs, port), outputs: mapTree(one.outputs, port) };
+  return {
+    program,
+    batch,
+    params: mapTree(one.params, (_, path) => params.get(path)!.tensor),
+    masks,
+    inputs: mapTree(one.inputs, port),
+    outputs: mapTree(one.outputs, port),
+  };
 }
 
-function trace(model: TfliteModel, constants: readonly (Constant | undefined)[], builder: Builder, batch: number, round: boolean): Program {
+function trace(
+  model: TfliteModel,
+  constants: readonly (Constant | undefined)[],
+  builder: Builder,
+  batch: number,
+  round: boolean,
+): Program {
   const env = new Map<number, TfliteHeld>();
   const inputs: Record<string, number> = {};
   const name = (id: number): string => model.tensors[id]!.name || `tensor${id}`;
@@ -101,7 +116,10 @@ function trace(model: TfliteModel, constants: readonly (Constant | undefined)[],
     const [, ...rest] = shape;
     const planar = shape.length === 4;
     const size = planar ? [batch, rest[2]!, rest[0]!, rest[1]!] : [batch, ...rest];
-    const value = builder.graph.source({ shape: checkedShape(`tflite: the input "${name(id)}"`, size, LIMITS.elements), dtype: "f32" });
+    const value = builder.graph.source({
+      shape: checkedShape(`tflite: the input "${name(id)}"`, size, LIMITS.elements),
+      dtype: "f32",
+    });
     env.set(id, { value, planar });
     inputs[name(id)] = value.id;
   }
@@ -135,7 +153,9 @@ function trace(model: TfliteModel, constants: readonly (Constant | undefined)[],
     values: builder.graph.values,
     operations: builder.graph.operations,
     inputs,
-    params: Object.fromEntries([...builder.params].map(([path, p]) => [path, { value: p.value.id, layout: { kind: "dense" } as const }])),
+    params: Object.fromEntries(
+      [...builder.params].map(([path, p]) => [path, { value: p.value.id, layout: { kind: "dense" } as const }]),
+    ),
     outputs,
     updates: {},
   });

@@ -56,6 +56,20 @@ const conv2d: Rule = (links, { inputs: [x, w], outputs: [y], attrs }) => {
   }
 };
 
+/** A transposed convolution: what a convolution reads and writes, the other way round. */
+const conv2dInputGrad: Rule = (links, operation) => {
+  const { inputs: [x, w], outputs: [y], attrs } = operation;
+  if (attrs["groups"] !== 1) {
+    for (const value of [x!, w!, y!]) links.holdAll("a grouped transposed convolution has no rule for cutting", value);
+    return;
+  }
+  links.tie("a transposed convolution keeps the batch", [x!, 0], [y!, 0]);
+  for (const value of [x!, w!, y!])
+    for (const axis of [2, 3]) links.hold("a convolution's kernel slides over rows and columns", value, axis);
+  links.tie("a transposed convolution reads by row of the weight", [w!, 0], [x!, 1]);
+  links.tie("a transposed convolution writes by column of the weight", [w!, 1], [y!, 1]);
+};
+
 /** Whether a value is a param, perhaps moved about: zeroing the param zeroes the position. */
 function isWeight(links: ChannelLinks, value: number): boolean {
   const { params, operations } = links.program;
@@ -217,6 +231,7 @@ const rules: Readonly<Record<string, Rule>> = {
   ),
   ...Object.fromEntries(["sum", "mean", "sumSquares", "reduceMax", "reduceMin"].map((op) => [op, reduction])),
   conv2d,
+  conv2dInputGrad,
   matmul,
   reshape,
   slice,
@@ -242,9 +257,10 @@ export function linkChannels(links: ChannelLinks): void {
   program.operations.forEach((operation, i) => {
     links.operation = i;
     const rule = Object.hasOwn(rules, operation.op) ? rules[operation.op] : undefined;
-    if (rule) return rule(links, operation);
-    for (const value of [...operation.inputs, ...operation.outputs])
-      links.holdAll(`${operation.op} has no rule for cutting`, value);
+    if (rule) rule(links, operation);
+    else
+      for (const value of [...operation.inputs, ...operation.outputs])
+        links.holdAll(`${operation.op} has no rule for cutting`, value);
   });
   for (const [name, id] of Object.entries(program.outputs)) links.holdAll(`the output "${name}" is promised to the caller`, id);
 }

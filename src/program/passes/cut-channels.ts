@@ -112,6 +112,8 @@ function cutAttrs(
       const lead = widths.map((w, axis) => before(stay[axis]!, w));
       return { ...attrs, before: lead, after: shape.map((d, axis) => d - lead[axis]! - values[inputs[0]!]!.shape[axis]!) };
     }
+    case "conv2dInputGrad":
+      return { ...attrs, inputShape: shape };
     case "conv2d": {
       const depthwise = (attrs["groups"] as number) > 1 && program.values[inputs[1]!]!.shape[1] === 1;
       return depthwise ? { ...attrs, groups: values[inputs[0]!]!.shape[1]! } : attrs;

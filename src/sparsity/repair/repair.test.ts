@@ -64,7 +64,7 @@ describe("the linear algebra", () => {
         const inverse = invertCholesky(lower, n);
         const upper = upperOfInverse(gram.slice(), n);
         const condition = scale * Math.max(...inverse.map(Math.abs));
-        b.forEach((v, i) => expect(Math.abs(v - want[i]!)).toBeLessThan(1e-11 * condition * n));
+        for (let i = 0; i < n; i++) expect(Math.abs(b[i]! - want[i]!)).toBeLessThan(1e-11 * condition * n);
         for (let i = 0; i < n; i++) {
           for (let j = 0; j < n; j++) {
             let [unit, again] = [0, 0];
@@ -135,7 +135,7 @@ describe("SparseGPT", () => {
     const mask = Uint8Array.from({ length: rows * columns }, (_, i) => (i % columns < 2 ? 0 : 1));
     const swept = sparseGpt(weight, moments, { sparsity: 0.5, damping: 0 }, mask).weight;
     const exact = leastSquaresRepair(weight, mask, moments, 0);
-    swept.forEach((w, i) => expect(w).toBeCloseTo(exact[i]!, 3));
+    for (let i = 0; i < swept.length; i++) expect(swept[i]).toBeCloseTo(exact[i]!, 3);
   });
   it("loses less than magnitude pruning at the same sparsity, on average", () => {
     let [better, runs] = [0, 0];

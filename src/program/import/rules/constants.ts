@@ -3,7 +3,7 @@ import { FormatError, InputError, sizeOf } from "../../../core/index.js";
 import { decodeOnnxSparse, decodeOnnxTensor } from "../../../formats/index.js";
 import * as op from "../../ops/index.js";
 import { type Constant, constantOf, type Held, intConstant } from "../held.js";
-import { checkedShape, type NodeView, refuse, type Rule } from "../node.js";
+import { checkedShape, type NodeView, type Rule, refuse } from "../node.js";
 
 const MOST = 2 ** 24;
 
@@ -63,7 +63,8 @@ const constantOfShape: Rule = (n) => {
 const range: Rule = (n) => {
   const [start, limit, delta] = [0, 1, 2].map((i) => n.numbers(i, ["start", "limit", "delta"][i]!)[0]!) as [number, number, number];
   const count = Math.max(0, Math.ceil((limit - start) / delta));
-  if (!(count <= MOST)) throw new InputError(`from ${start} to ${limit} by ${delta} are ${count} numbers, at most ${MOST} are made`);
+  if (!(count <= MOST))
+    throw new InputError(`from ${start} to ${limit} by ${delta} are ${count} numbers, at most ${MOST} are made`);
   const kind = n.kind(0);
   const data = kind === "float" ? new Float32Array(count) : new Float64Array(count);
   for (let i = 0; i < count; i++) data[i] = start + i * delta;

@@ -2,7 +2,7 @@
 import { InputError } from "../../../core/index.js";
 import type { Value } from "../../graph.js";
 import * as op from "../../ops/index.js";
-import { type NodeView, refuse, type Rule } from "../node.js";
+import { type NodeView, type Rule, refuse } from "../node.js";
 
 /** A window in two axes; one spatial axis is a plane of height 1. */
 interface Window {
@@ -15,7 +15,8 @@ interface Window {
 
 function pairOf(n: NodeView, name: string, spatial: number): [number, number] {
   const given = n.ints(name) ?? new Array<number>(spatial).fill(1);
-  if (given.length !== spatial || given.some((v) => v < 1)) throw new InputError(`${name} is [${given.join(", ")}], expected ${spatial} positive numbers`);
+  if (given.length !== spatial || given.some((v) => v < 1))
+    throw new InputError(`${name} is [${given.join(", ")}], expected ${spatial} positive numbers`);
   return spatial === 1 ? [1, given[0]!] : [given[0]!, given[1]!];
 }
 
@@ -41,7 +42,8 @@ function windowOf(n: NodeView, x: readonly number[], kernel: readonly [number, n
     return { kernel, stride, dilation, padding: [top, left, bottom, right] };
   }
   if (auto === "VALID") return { kernel, stride, dilation, padding: [0, 0, 0, 0] };
-  if (auto !== "NOTSET" && auto !== "") throw new InputError(`auto_pad is "${auto}", expected NOTSET, SAME_UPPER, SAME_LOWER or VALID`);
+  if (auto !== "NOTSET" && auto !== "")
+    throw new InputError(`auto_pad is "${auto}", expected NOTSET, SAME_UPPER, SAME_LOWER or VALID`);
   const pads = n.ints("pads") ?? new Array<number>(2 * spatial).fill(0);
   if (pads.length !== 2 * spatial) throw new InputError(`pads are [${pads.join(", ")}], expected ${2 * spatial} numbers`);
   if (pads.some((p) => p < 0)) refuse(`negative padding [${pads.join(", ")}]`);
@@ -50,7 +52,13 @@ function windowOf(n: NodeView, x: readonly number[], kernel: readonly [number, n
 }
 
 /** Padding that keeps ceil(size / stride) outputs; the odd one goes after (SAME_UPPER) or before. */
-export function sharePadding(size: number, kernel: number, stride: number, dilation: number, mode: "SAME_UPPER" | "SAME_LOWER" = "SAME_UPPER"): [number, number] {
+export function sharePadding(
+  size: number,
+  kernel: number,
+  stride: number,
+  dilation: number,
+  mode: "SAME_UPPER" | "SAME_LOWER" = "SAME_UPPER",
+): [number, number] {
   const total = Math.max(0, (Math.ceil(size / stride) - 1) * stride + dilation * (kernel - 1) + 1 - size);
   const less = Math.floor(total / 2);
   return mode === "SAME_UPPER" ? [less, total - less] : [total - less, less];
@@ -59,7 +67,8 @@ export function sharePadding(size: number, kernel: number, stride: number, dilat
 function kernelOf(n: NodeView, w: readonly number[], spatial: number): [number, number] {
   if (w.length !== spatial + 2) throw new InputError(`the weight is [${w.join(", ")}], expected rank ${spatial + 2}`);
   const stated = n.ints("kernel_shape");
-  if (stated && stated.join() !== w.slice(2).join()) throw new InputError(`kernel_shape is [${stated.join(", ")}], the weight is [${w.join(", ")}]`);
+  if (stated && stated.join() !== w.slice(2).join())
+    throw new InputError(`kernel_shape is [${stated.join(", ")}], the weight is [${w.join(", ")}]`);
   return spatial === 1 ? [1, w[2]!] : [w[2]!, w[3]!];
 }
 
@@ -76,7 +85,12 @@ const conv: Rule = (n) => {
   const x = n.value(0);
   const spatial = spatialOf(x.shape);
   const w = windowOf(n, x.shape, kernelOf(n, n.shape(1), spatial));
-  const y = op.conv2d(planeOf(x), weightOf(n, spatial), { stride: w.stride, padding: w.padding, dilation: w.dilation, groups: n.int("group", 1) });
+  const y = op.conv2d(planeOf(x), weightOf(n, spatial), {
+    stride: w.stride,
+    padding: w.padding,
+    dilation: w.dilation,
+    groups: n.int("group", 1),
+  });
   return unplane(withBias(n, y, 2), spatial);
 };
 
@@ -89,7 +103,8 @@ const convTranspose: Rule = (n) => {
   const dilation = pairOf(n, "dilations", spatial);
   const groups = n.int("group", 1);
   const extra = n.ints("output_padding") ?? new Array<number>(spatial).fill(0);
-  if (extra.length !== spatial || extra.some((v) => v < 0)) throw new InputError(`output_padding is [${extra.join(", ")}], expected ${spatial} numbers of at least 0`);
+  if (extra.length !== spatial || extra.some((v) => v < 0))
+    throw new InputError(`output_padding is [${extra.join(", ")}], expected ${spatial} numbers of at least 0`);
   const plane = planeOf(x);
   const full = [0, 1].map((i) => {
     const more = spatial === 2 ? extra[i]! : i === 1 ? extra[0]! : 0;

@@ -1,7 +1,7 @@
 /** Elementwise operators: one operand, two operands, comparisons, activations. */
 import type { Value } from "../../graph.js";
 import * as op from "../../ops/index.js";
-import { refuse, type NodeView, type Rule } from "../node.js";
+import { type NodeView, type Rule, refuse } from "../node.js";
 
 const unary =
   (f: (x: Value) => Value): Rule =>

@@ -2,7 +2,7 @@
 import { InputError, sizeOf } from "../../../core/index.js";
 import type { Value } from "../../graph.js";
 import * as op from "../../ops/index.js";
-import { type NodeView, refuse, type Rule } from "../node.js";
+import { type NodeView, type Rule, refuse } from "../node.js";
 
 /** A result of the kind of operand 0. */
 const same = (n: NodeView, y: Value) => n.of(y, n.kind(0));
@@ -13,10 +13,18 @@ const reshape: Rule = (n) => {
   const shape = asked.map((d, i) => {
     if (d !== 0 || n.int("allowzero", 0)) return d;
     const kept = x.shape[i];
-    if (kept === undefined) throw new InputError(`the shape [${asked.join(", ")}] keeps dim ${i}, the input [${x.shape.join(", ")}] has none`);
+    if (kept === undefined)
+      throw new InputError(`the shape [${asked.join(", ")}] keeps dim ${i}, the input [${x.shape.join(", ")}] has none`);
     return kept;
   });
-  if (sizeOf(x.shape) === 0) return same(n, op.reshape(x, shape.map((d) => (d === -1 ? 0 : d))));
+  if (sizeOf(x.shape) === 0)
+    return same(
+      n,
+      op.reshape(
+        x,
+        shape.map((d) => (d === -1 ? 0 : d)),
+      ),
+    );
   return same(n, op.reshape(x, shape));
 };
 
@@ -33,7 +41,13 @@ const squeeze: Rule = (n) => {
   const given = n.axesFrom(1);
   const axes = given ? given.map((a) => n.axis(a, x.shape.length)) : x.shape.flatMap((d, i) => (d === 1 ? [i] : []));
   for (const a of axes) if (x.shape[a] !== 1) throw new InputError(`axis ${a} of [${x.shape.join(", ")}] is not of size 1`);
-  return same(n, op.reshape(x, x.shape.filter((_, i) => !axes.includes(i))));
+  return same(
+    n,
+    op.reshape(
+      x,
+      x.shape.filter((_, i) => !axes.includes(i)),
+    ),
+  );
 };
 
 const unsqueeze: Rule = (n) => {
@@ -43,7 +57,13 @@ const unsqueeze: Rule = (n) => {
   const axes = given.map((a) => n.axis(a, rank));
   if (new Set(axes).size !== axes.length) throw new InputError(`an axis is repeated in [${given.join(", ")}]`);
   const rest = [...x.shape];
-  return same(n, op.reshape(x, Array.from({ length: rank }, (_, i) => (axes.includes(i) ? 1 : rest.shift()!))));
+  return same(
+    n,
+    op.reshape(
+      x,
+      Array.from({ length: rank }, (_, i) => (axes.includes(i) ? 1 : rest.shift()!)),
+    ),
+  );
 };
 
 const transpose: Rule = (n) => {
@@ -68,9 +88,13 @@ const split: Rule = (n) => {
   const outputs = n.node.outputs.length;
   const along = x.shape[axis]!;
   const chunk = Math.ceil(along / n.int("num_outputs", outputs));
-  const sizes = (n.has(1) ? n.integers(1, "split") : n.ints("split")) ?? Array.from({ length: outputs }, (_, i) => Math.min(chunk, along - i * chunk));
+  const sizes =
+    (n.has(1) ? n.integers(1, "split") : n.ints("split")) ??
+    Array.from({ length: outputs }, (_, i) => Math.min(chunk, along - i * chunk));
   if (sizes.length !== outputs || sizes.some((s) => s < 0) || sizes.reduce((a, b) => a + b, 0) !== along) {
-    throw new InputError(`split [${sizes.join(", ")}] does not divide axis ${axis} of [${x.shape.join(", ")}] into ${outputs} outputs`);
+    throw new InputError(
+      `split [${sizes.join(", ")}] does not divide axis ${axis} of [${x.shape.join(", ")}] into ${outputs} outputs`,
+    );
   }
   let from = 0;
   return sizes.map((s) => {
@@ -82,8 +106,10 @@ const split: Rule = (n) => {
 /** The elements at known places of one axis. */
 export function takeAxis(n: NodeView, x: Value, axis: number, places: readonly number[]): Value {
   const size = x.shape[axis]!;
-  for (const p of places) if (p < 0 || p >= size) throw new InputError(`index ${p} lies outside axis ${axis} of [${x.shape.join(", ")}]`);
-  if (places.length > 0 && places.every((p, i) => p === places[0]! + i)) return op.sliceAxis(x, axis, places[0]!, places[0]! + places.length);
+  for (const p of places)
+    if (p < 0 || p >= size) throw new InputError(`index ${p} lies outside axis ${axis} of [${x.shape.join(", ")}]`);
+  if (places.length > 0 && places.every((p, i) => p === places[0]! + i))
+    return op.sliceAxis(x, axis, places[0]!, places[0]! + places.length);
   return gatherAxis(x, axis, op.constant(n.graph, [places.length], places, undefined, "i32"));
 }
 
@@ -97,7 +123,11 @@ function gatherAxis(x: Value, axis: number, indices: Value): Value {
   const wide = op.reshape(rows, [...indices.shape, ...rest]);
   const r = indices.shape.length;
   // [...indices, ...before, ...after] -> [...before, ...indices, ...after]
-  const order = [...Array.from({ length: axis }, (_, i) => r + i), ...Array.from({ length: r }, (_, i) => i), ...Array.from({ length: rank - 1 - axis }, (_, i) => r + axis + i)];
+  const order = [
+    ...Array.from({ length: axis }, (_, i) => r + i),
+    ...Array.from({ length: r }, (_, i) => i),
+    ...Array.from({ length: rank - 1 - axis }, (_, i) => r + axis + i),
+  ];
   return op.transpose(wide, order);
 }
 
@@ -108,7 +138,9 @@ const gather: Rule = (n) => {
   if (known && known.data.length <= 65536) {
     const size = shape[axis]!;
     const places = Array.from(known.data, (v) => (v < 0 ? v + size : v));
-    for (const p of places) if (!Number.isInteger(p) || p < 0 || p >= size) throw new InputError(`index ${p} lies outside axis ${axis} of [${shape.join(", ")}]`);
+    for (const p of places)
+      if (!Number.isInteger(p) || p < 0 || p >= size)
+        throw new InputError(`index ${p} lies outside axis ${axis} of [${shape.join(", ")}]`);
     const taken = takeAxis(n, n.value(0), axis, places);
     return same(n, op.reshape(taken, [...shape.slice(0, axis), ...known.shape, ...shape.slice(axis + 1)]));
   }
@@ -123,7 +155,8 @@ const slice: Rule = (n) => {
   const ends = list(2, "ends") ?? [];
   const axes = (list(3, "axes") ?? starts.map((_, i) => i)).map((a) => n.axis(a, rank));
   const steps = list(4, "steps") ?? starts.map(() => 1);
-  if ([ends, axes, steps].some((l) => l.length !== starts.length)) throw new InputError("starts, ends, axes and steps differ in length");
+  if ([ends, axes, steps].some((l) => l.length !== starts.length))
+    throw new InputError("starts, ends, axes and steps differ in length");
   const from = x.shape.map(() => 0);
   const to = [...x.shape];
   const step = x.shape.map(() => 1);
@@ -167,10 +200,17 @@ const expand: Rule = (n) => {
 const tile: Rule = (n) => {
   const x = n.value(0);
   const repeats = n.integers(1, "repeats");
-  if (repeats.length !== x.shape.length || repeats.some((r) => r < 1)) refuse(`repeats [${repeats.join(", ")}] of an input [${x.shape.join(", ")}]`);
+  if (repeats.length !== x.shape.length || repeats.some((r) => r < 1))
+    refuse(`repeats [${repeats.join(", ")}] of an input [${x.shape.join(", ")}]`);
   const apart = x.shape.flatMap((d) => [1, d]);
   const wide = x.shape.flatMap((d, i) => [repeats[i]!, d]);
-  return same(n, op.reshape(op.broadcastTo(op.reshape(x, apart), wide), x.shape.map((d, i) => d * repeats[i]!)));
+  return same(
+    n,
+    op.reshape(
+      op.broadcastTo(op.reshape(x, apart), wide),
+      x.shape.map((d, i) => d * repeats[i]!),
+    ),
+  );
 };
 
 /** Where each padded position comes from. */
@@ -198,15 +238,20 @@ const pad: Rule = (n) => {
     after[a] = given[i + axes.length]!;
   });
   if ([...before, ...after].some((p) => p < 0)) {
-    x = op.slice(x, before.map((p) => Math.max(-p, 0)), x.shape.map((d, i) => d - Math.max(-after[i]!, 0)));
-    for (const list of [before, after]) list.forEach((p, i) => (list[i] = Math.max(p, 0)));
+    x = op.slice(
+      x,
+      before.map((p) => Math.max(-p, 0)),
+      x.shape.map((d, i) => d - Math.max(-after[i]!, 0)),
+    );
+    for (const list of [before, after]) for (const [i, p] of list.entries()) list[i] = Math.max(p, 0);
   }
   const mode = n.text("mode", "constant");
   if (mode === "constant") {
     const value = n.has(2) ? n.numbers(2, "the padding value")[0]! : n.float("value", 0);
     return same(n, [...before, ...after].every((p) => p === 0) ? x : op.pad(x, before, after, value));
   }
-  if (!["reflect", "edge", "wrap"].includes(mode)) throw new InputError(`mode is "${mode}", expected constant, reflect, edge or wrap`);
+  if (!["reflect", "edge", "wrap"].includes(mode))
+    throw new InputError(`mode is "${mode}", expected constant, reflect, edge or wrap`);
   let y = x;
   x.shape.forEach((size, axis) => {
     if (before[axis] === 0 && after[axis] === 0) return;

@@ -2,7 +2,7 @@
 import { InputError } from "../../../core/index.js";
 import type { Value } from "../../graph.js";
 import * as op from "../../ops/index.js";
-import { type NodeView, type Rule } from "../node.js";
+import type { NodeView, Rule } from "../node.js";
 
 function matmul(n: NodeView): Value {
   const [ra, rb] = [n.shape(0).length, n.shape(1).length];
@@ -20,9 +20,13 @@ function matmul(n: NodeView): Value {
 
 const gemm: Rule = (n) => {
   const transposeB = n.int("transB", 0) !== 0;
-  if (n.shape(0).length !== 2 || n.shape(1).length !== 2) throw new InputError(`expected matrices, got [${n.shape(0).join(", ")}] and [${n.shape(1).join(", ")}]`);
+  if (n.shape(0).length !== 2 || n.shape(1).length !== 2)
+    throw new InputError(`expected matrices, got [${n.shape(0).join(", ")}] and [${n.shape(1).join(", ")}]`);
   const weight = n.weight(1, transposeB ? {} : { perm: [1, 0] });
-  let y = op.matmul(n.value(0), weight ?? n.value(1), { transposeA: n.int("transA", 0) !== 0, transposeB: weight ? true : transposeB });
+  let y = op.matmul(n.value(0), weight ?? n.value(1), {
+    transposeA: n.int("transA", 0) !== 0,
+    transposeB: weight ? true : transposeB,
+  });
   const [alpha, beta] = [n.float("alpha", 1), n.float("beta", 1)];
   if (alpha !== 1) y = op.affine(y, alpha, 0);
   if (!n.has(2) || beta === 0) return y;

@@ -2,7 +2,7 @@
 import { InputError, sizeOf } from "../../../core/index.js";
 import type { Value } from "../../graph.js";
 import * as op from "../../ops/index.js";
-import { type NodeView, refuse, type Rule } from "../node.js";
+import { type NodeView, type Rule, refuse } from "../node.js";
 
 const batchNorm: Rule = (n) => {
   if (n.int("training_mode", 0) !== 0) refuse("BatchNormalization in training mode");
@@ -17,7 +17,11 @@ function standardised(x: Value, axes: readonly number[], eps: number): Value {
 }
 
 /** A vector of channels beside [N, C, ...]. */
-const perChannel = (v: Value, x: Value): Value => op.reshape(v, x.shape.map((_, i) => (i === 1 ? v.shape[0]! : 1)));
+const perChannel = (v: Value, x: Value): Value =>
+  op.reshape(
+    v,
+    x.shape.map((_, i) => (i === 1 ? v.shape[0]! : 1)),
+  );
 
 const instanceNorm: Rule = (n) => {
   const x = n.value(0);
@@ -30,7 +34,8 @@ const groupNorm: Rule = (n) => {
   const x = n.value(0);
   const groups = n.int("num_groups", 0);
   const channels = x.shape[1] ?? 0;
-  if (groups < 1 || channels % groups !== 0) throw new InputError(`num_groups is ${groups}, expected a divisor of ${channels} channels`);
+  if (groups < 1 || channels % groups !== 0)
+    throw new InputError(`num_groups is ${groups}, expected a divisor of ${channels} channels`);
   const flat = op.reshape(x, [x.shape[0]!, groups, -1]);
   const y = op.reshape(standardised(flat, [2], n.float("epsilon", 1e-5)), x.shape);
   // Before operator set 21, scale and bias are per group.
@@ -47,8 +52,10 @@ function overTail(n: NodeView, f: (x: Value, scale: Value, bias: Value, eps: num
   const x = n.value(0);
   const axis = n.axis(n.int("axis", -1), x.shape.length);
   const width = sizeOf(x.shape.slice(axis));
-  if (sizeOf(n.shape(1)) !== width) refuse(`a scale [${n.shape(1).join(", ")}] beside normalised axes [${x.shape.slice(axis).join(", ")}]`);
-  const vector = (i: number): Value => n.weight(i, n.shape(i).length === 1 ? {} : { shape: [width] }) ?? op.reshape(n.value(i), [width]);
+  if (sizeOf(n.shape(1)) !== width)
+    refuse(`a scale [${n.shape(1).join(", ")}] beside normalised axes [${x.shape.slice(axis).join(", ")}]`);
+  const vector = (i: number): Value =>
+    n.weight(i, n.shape(i).length === 1 ? {} : { shape: [width] }) ?? op.reshape(n.value(i), [width]);
   const bias = n.has(2) ? vector(2) : op.constant(n.graph, [width], 0);
   const flat = axis === x.shape.length - 1 ? x : op.reshape(x, [...x.shape.slice(0, axis), width]);
   return op.reshape(f(flat, vector(1), bias, n.float("epsilon", 1e-5)), x.shape);

@@ -2,7 +2,7 @@
 import { InputError, sizeOf } from "../../../core/index.js";
 import type { Value } from "../../graph.js";
 import * as op from "../../ops/index.js";
-import { type NodeView, refuse, type Rule } from "../node.js";
+import { type NodeView, type Rule, refuse } from "../node.js";
 
 const MOST_STEPS = 4096;
 
@@ -62,7 +62,13 @@ const gruCell =
 const rnnCell: Cell = ({ r, rb, f: [f] }, xw, h, c) => ({ h: f!(plus(op.add(xw, product(h, r())), rb())), c });
 
 const activation = (name: string): ((x: Value) => Value) => {
-  const known: Record<string, (x: Value) => Value> = { sigmoid: op.sigmoid, tanh: op.tanh, relu: op.relu, softplus: op.softplus, hardsigmoid: (x) => op.clamp(op.affine(x, 0.2, 0.5), 0, 1) };
+  const known: Record<string, (x: Value) => Value> = {
+    sigmoid: op.sigmoid,
+    tanh: op.tanh,
+    relu: op.relu,
+    softplus: op.softplus,
+    hardsigmoid: (x) => op.clamp(op.affine(x, 0.2, 0.5), 0, 1),
+  };
   return known[name.toLowerCase()] ?? refuse(`the activation "${name}"`);
 };
 
@@ -91,11 +97,15 @@ const recurrent =
     if (steps > MOST_STEPS || steps < 1) refuse(`a sequence of ${steps} steps (1 to ${MOST_STEPS} are unrolled)`);
     const hidden = n.int("hidden_size", n.shape(2)[2] ?? 0);
     const way = n.text("direction", "forward");
-    if (!["forward", "reverse", "bidirectional"].includes(way)) throw new InputError(`direction is "${way}", expected forward, reverse or bidirectional`);
+    if (!["forward", "reverse", "bidirectional"].includes(way))
+      throw new InputError(`direction is "${way}", expected forward, reverse or bidirectional`);
     const directions = way === "bidirectional" ? 2 : 1;
     const expected = { 1: [directions, gates * hidden, features], 2: [directions, gates * hidden, hidden] } as const;
-    for (const i of [1, 2] as const) if (n.shape(i).join() !== expected[i].join()) throw new InputError(`operand ${i} is [${n.shape(i).join(", ")}], expected [${expected[i].join(", ")}]`);
-    if (n.has(4) && n.integers(4, "sequence_lens").some((l) => l !== steps)) refuse("sequences of different lengths (sequence_lens)");
+    for (const i of [1, 2] as const)
+      if (n.shape(i).join() !== expected[i].join())
+        throw new InputError(`operand ${i} is [${n.shape(i).join(", ")}], expected [${expected[i].join(", ")}]`);
+    if (n.has(4) && n.integers(4, "sequence_lens").some((l) => l !== steps))
+      refuse("sequences of different lengths (sequence_lens)");
     if (n.float("clip", 0)) refuse("clip");
     if (n.int("input_forget", 0)) refuse("input_forget");
     const names = n.texts("activations") ?? Array.from({ length: directions }, () => defaults).flat();
@@ -137,10 +147,16 @@ const recurrent =
     };
     const outputs: Value[] = [];
     const whole = (): Value => {
-      const v = op.stack(ends.map(({ ys }) => op.stack(ys, 0)), 1); // [steps, directions, batch, hidden]
+      const v = op.stack(
+        ends.map(({ ys }) => op.stack(ys, 0)),
+        1,
+      ); // [steps, directions, batch, hidden]
       return batchFirst ? op.transpose(v, [2, 0, 1, 3]) : v;
     };
-    outputs.push(n.isUsed(0) ? whole() : last((e) => e.h), last((e) => e.h));
+    outputs.push(
+      n.isUsed(0) ? whole() : last((e) => e.h),
+      last((e) => e.h),
+    );
     if (gates === 4) outputs.push(last((e) => e.c));
     return outputs;
   };

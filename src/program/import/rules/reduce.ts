@@ -2,7 +2,7 @@
 import { InputError } from "../../../core/index.js";
 import type { Value } from "../../graph.js";
 import * as op from "../../ops/index.js";
-import { type NodeView, refuse, type Rule } from "../node.js";
+import { type NodeView, type Rule, refuse } from "../node.js";
 
 type Reduction = (x: Value, axes: readonly number[], keepDims: boolean) => Value;
 
@@ -14,16 +14,29 @@ const reduction =
     const given = n.axesFrom(1);
     if (!given?.length) {
       if (n.int("noop_with_empty_axes", 0)) return x;
-      return f(x, x.shape.map((_, i) => i), keepDims);
+      return f(
+        x,
+        x.shape.map((_, i) => i),
+        keepDims,
+      );
     }
-    return f(x, given.map((a) => n.axis(a, x.shape.length)).sort((a, b) => a - b), keepDims);
+    return f(
+      x,
+      given.map((a) => n.axis(a, x.shape.length)).sort((a, b) => a - b),
+      keepDims,
+    );
   };
 
 /** exp and log around a sum, shifted by the greatest so that nothing overflows. */
 const logSumExp: Reduction = (x, axes, keepDims) => {
   const top = op.reduceMax(x, axes, true);
   const y = op.add(op.log(op.sum(op.exp(op.sub(x, top)), axes, true)), top);
-  return keepDims ? y : op.reshape(y, x.shape.filter((_, i) => !axes.includes(i)));
+  return keepDims
+    ? y
+    : op.reshape(
+        y,
+        x.shape.filter((_, i) => !axes.includes(i)),
+      );
 };
 
 const MOST_FACTORS = 64;
@@ -37,7 +50,12 @@ const product: Reduction = (x, axes, keepDims) => {
     for (let i = 1; i < size; i++) total = op.mul(total, op.sliceAxis(y, axis, i, i + 1));
     y = total;
   }
-  return keepDims ? y : op.reshape(y, x.shape.filter((_, i) => !axes.includes(i)));
+  return keepDims
+    ? y
+    : op.reshape(
+        y,
+        x.shape.filter((_, i) => !axes.includes(i)),
+      );
 };
 
 const argmax =
@@ -47,7 +65,12 @@ const argmax =
     const axis = n.axis(n.int("axis", 0), x.shape.length);
     if (n.int("select_last_index", 0)) refuse("select_last_index");
     const y = op.argmax(sign === 1 ? x : op.affine(x, -1, 0), axis);
-    const kept = n.int("keepdims", 1) ? op.reshape(y, x.shape.map((d, i) => (i === axis ? 1 : d))) : y;
+    const kept = n.int("keepdims", 1)
+      ? op.reshape(
+          y,
+          x.shape.map((d, i) => (i === axis ? 1 : d)),
+        )
+      : y;
     return n.of(kept, "int");
   };
 
@@ -76,7 +99,11 @@ function cumulativeSum(n: NodeView) {
   if (size > MOST_SUMMED) refuse(`CumSum over ${size} elements (at most ${MOST_SUMMED})`);
   const rank = x.shape.length;
   const swap = x.shape.map((_, i) => (i === axis ? rank - 1 : i === rank - 1 ? axis : i));
-  const triangle = op.constant(n.graph, [size, size], Array.from({ length: size * size }, (_, i) => (Math.floor(i / size) <= i % size ? 1 : 0)));
+  const triangle = op.constant(
+    n.graph,
+    [size, size],
+    Array.from({ length: size * size }, (_, i) => (Math.floor(i / size) <= i % size ? 1 : 0)),
+  );
   const line = op.transpose(x, swap);
   const flat = op.reshape(line, [-1, size]);
   if (x.shape.includes(0)) throw new InputError(`expected elements to sum, got [${x.shape.join(", ")}]`);

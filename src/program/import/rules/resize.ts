@@ -2,7 +2,7 @@
 import { InputError } from "../../../core/index.js";
 import type { Value } from "../../graph.js";
 import * as op from "../../ops/index.js";
-import { type NodeView, refuse, type Rule } from "../node.js";
+import { type NodeView, type Rule, refuse } from "../node.js";
 
 interface Axis {
   readonly axis: number;
@@ -95,7 +95,10 @@ function along(n: NodeView, x: Value, weights: Float64Array, axis: Axis): Value 
   if (times !== undefined) {
     const apart = [...x.shape.slice(0, at + 1), 1, ...x.shape.slice(at + 1)];
     const wide = apart.map((d, i) => (i === at + 1 ? times : d));
-    return op.reshape(op.broadcastTo(op.reshape(x, apart), wide), x.shape.map((d, i) => (i === at ? to : d)));
+    return op.reshape(
+      op.broadcastTo(op.reshape(x, apart), wide),
+      x.shape.map((d, i) => (i === at ? to : d)),
+    );
   }
   const matrix = op.constant(n.graph, [to, from], Array.from(weights, Math.fround));
   const swap = x.shape.map((_, i) => (i === at ? rank - 1 : i === rank - 1 ? at : i));
@@ -131,7 +134,8 @@ const resize: Rule = (n) => {
     const scales = list(filled(scalesAt) ? n.numbers(scalesAt, "scales") : (n.floats("scales") ?? []), "scales");
     return axes.map((axis, i) => ({ axis, from: shape[axis]!, to: Math.floor(shape[axis]! * scales[i]!), scale: scales[i]! }));
   })();
-  for (const { to } of plan) if (!Number.isSafeInteger(to) || to < 1) throw new InputError(`resizing to ${to} pixels, expected at least 1`);
+  for (const { to } of plan)
+    if (!Number.isSafeInteger(to) || to < 1) throw new InputError(`resizing to ${to} pixels, expected at least 1`);
   const kind = n.text("mode", "nearest");
   if (!["nearest", "linear", "cubic"].includes(kind)) refuse(`mode "${kind}"`);
   if (n.int("antialias", 0) && plan.some((a) => a.to < a.from)) refuse("antialias when shrinking");

@@ -6,7 +6,17 @@ import type { Fed } from "./onnxruntime.js";
 
 export { attribute, floatTensor, longTensor };
 
-type Attributes = Readonly<Record<string, number | string | readonly number[] | { readonly f: number } | { readonly t: OnnxTensor } | { readonly texts: readonly string[] }>>;
+type Attributes = Readonly<
+  Record<
+    string,
+    | number
+    | string
+    | readonly number[]
+    | { readonly f: number }
+    | { readonly t: OnnxTensor }
+    | { readonly texts: readonly string[] }
+  >
+>;
 
 const codes = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9 } as const;
 
@@ -20,21 +30,30 @@ export function numbers(shape: readonly number[], seed = 1, scale = 1): Fed {
 }
 
 export const input = (fed: Fed): Operand => ({ input: fed });
-export const stored = (shape: readonly number[], values: ArrayLike<number>): Operand => ({ stored: floatTensor("", shape, values) });
-export const weights = (shape: readonly number[], seed = 2, scale = 0.5): Operand => stored(shape, numbers(shape, seed, scale).data);
+export const stored = (shape: readonly number[], values: ArrayLike<number>): Operand => ({
+  stored: floatTensor("", shape, values),
+});
+export const weights = (shape: readonly number[], seed = 2, scale = 0.5): Operand =>
+  stored(shape, numbers(shape, seed, scale).data);
 export const longs = (...values: number[]): Operand => ({ stored: longTensor("", [values.length], values) });
 export const long = (value: number): Operand => ({ stored: longTensor("", [], [value]) });
 
 export function attributes(given: Attributes): OnnxAttribute[] {
   return Object.entries(given).map(([name, value]) => {
     if (typeof value === "object" && "t" in value) return { name, type: 4, t: value.t };
-    if (typeof value === "object" && "texts" in value) return { name, type: 8, strings: value.texts.map((s) => new TextEncoder().encode(s)) };
+    if (typeof value === "object" && "texts" in value)
+      return { name, type: 8, strings: value.texts.map((s) => new TextEncoder().encode(s)) };
     return attribute(name, value);
   });
 }
 
 /** A model of one node: operands x0, x1, ..., results y0, y1, ... */
-export function oneNode(opType: string, operands: readonly Operand[], given: Attributes = {}, { opset = 17, outputs = 1 } = {}): { bytes: Uint8Array; feeds: Record<string, Fed> } {
+export function oneNode(
+  opType: string,
+  operands: readonly Operand[],
+  given: Attributes = {},
+  { opset = 17, outputs = 1 } = {},
+): { bytes: Uint8Array; feeds: Record<string, Fed> } {
   const node: OnnxNode = {
     name: "node",
     opType,
@@ -52,7 +71,14 @@ export function oneNode(opType: string, operands: readonly Operand[], given: Att
 }
 
 /** A model of nodes over fed inputs. */
-export function model(nodes: readonly OnnxNode[], feeds: Readonly<Record<string, Fed>>, initializers: readonly OnnxTensor[], outputs: readonly string[], opset = 17, types: Readonly<Record<string, number>> = {}): Uint8Array {
+export function model(
+  nodes: readonly OnnxNode[],
+  feeds: Readonly<Record<string, Fed>>,
+  initializers: readonly OnnxTensor[],
+  outputs: readonly string[],
+  opset = 17,
+  types: Readonly<Record<string, number>> = {},
+): Uint8Array {
   return writeOnnx({
     irVersion: 8,
     producerName: "test",

@@ -34,10 +34,16 @@ const holders = {
 export async function runOnnx(bytes: Uint8Array, inputs: Tree<Fed>): Promise<Tree<Output>> {
   if (!runtime) throw new Error("onnxruntime-node is not installed");
   const session = await runtime.InferenceSession.create(bytes, { intraOpNumThreads: 1, interOpNumThreads: 1, logSeverityLevel: 4 });
-  const feeds = Object.fromEntries(Object.entries(inputs).map(([name, { type, shape, data }]) => [name, new runtime!.Tensor(type, holders[type](data) as Float32Array, shape)]));
+  const feeds = Object.fromEntries(
+    Object.entries(inputs).map(([name, { type, shape, data }]) => [
+      name,
+      new runtime!.Tensor(type, holders[type](data) as Float32Array, shape),
+    ]),
+  );
   const results = await session.run(feeds);
   const out: Record<string, Output> = {};
-  for (const [name, t] of Object.entries(results)) out[name] = { dims: t.dims, data: Array.from(t.data as unknown as ArrayLike<number>, Number) };
+  for (const [name, t] of Object.entries(results))
+    out[name] = { dims: t.dims, data: Array.from(t.data as unknown as ArrayLike<number>, Number) };
   await session.release();
   return out;
 }
