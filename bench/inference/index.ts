@@ -3,7 +3,8 @@
  *
  *     npm run bench -- --suite inference --json --only "mobilenetV1 90% unstructured"
  *
- * Row names: <network> <zeros>% <pattern> <host>[ dense| relaxed| load| scaling]; ratio below 1 means that we are faster.
+ * Row names: <network> <zeros>% <pattern> <host>[ relaxed| load| scaling]; ratio below 1 means that we are faster. At 0% all engines
+ * run dense; above, our own dense plan is one of the peers.
  */
 import { compare, type Row, type SuiteOptions } from "../row.js";
 import { hasChromium, runInChromium } from "./browser/host.js";
@@ -68,7 +69,7 @@ function jobsOf(subject: Subject, host: HostName, rounds: number | undefined): P
     rounds,
   });
   const plan = (rows: readonly string[], made: Job): Planned => ({ host, name, job: made, rows });
-  const rows = [name, `${name} load`, ...(relaxed ? [`${name} relaxed`] : []), ...(sparsity > 0 ? [`${name} dense`] : [])];
+  const rows = [name, `${name} load`, ...(relaxed ? [`${name} relaxed`] : [])];
   const list = [plan(rows, job(1, [...own, ...peers]))];
   const headline = pattern === "unstructured" && (sparsity === 0 || sparsity === 0.9);
   if (!headline) return list;
@@ -86,7 +87,8 @@ export const plannedJobs = (rounds?: number): Planned[] =>
     subjects(network).flatMap((subject) => HOSTS.flatMap((host) => jobsOf(subject, host, rounds))),
   );
 
-const isOwn = ({ engine }: Result): boolean => engine.startsWith("sparseland");
+/** What a row may compare us with: other engines, and our own dense plan. */
+const isPeer = ({ engine }: Result): boolean => !engine.startsWith("sparseland") || engine === "sparseland dense";
 
 /** Least CPU time of both sides and its ratio, in words. */
 function byCpu(own: Result, theirs: Result): string[] {
@@ -104,7 +106,7 @@ export function* rowsOf({ name, job }: Planned, outcome: Outcome): Generator<Row
     throw new Error(`${name}: ${outcome.results.find((result) => result.engine === "sparseland")?.failed ?? "no result of ours"}`);
   const single = of("sparseland one thread");
   if (single) yield compare(`${name} scaling`, job.threads, own.samples, "sparseland on one thread", single.samples, outcome.note);
-  for (const result of outcome.results.filter((r) => !isOwn(r))) {
+  for (const result of outcome.results.filter(isPeer)) {
     const { engine, failed, samples, difference, loadMs } = result;
     const notes = [
       failed ?? `outputs within ${Math.max(difference, own.difference).toExponential(0)} of the greatest`,
@@ -113,10 +115,9 @@ export function* rowsOf({ name, job }: Planned, outcome: Outcome): Generator<Row
     const theirs = failed === undefined ? samples : undefined;
     const note = (found: Result): string => [...(job.threads === 1 ? byCpu(found, result) : []), notes].join("; ");
     yield compare(name, job.threads, own.samples, engine, theirs, note(own));
-    for (const variant of ["relaxed", "dense"] as const) {
-      const found = of(`sparseland ${variant}`);
-      if (found) yield compare(`${name} ${variant}`, job.threads, found.samples, engine, theirs, note(found));
-    }
+    const relaxed = of("sparseland relaxed");
+    if (relaxed && engine !== "sparseland dense")
+      yield compare(`${name} relaxed`, job.threads, relaxed.samples, engine, theirs, note(relaxed));
     if (engine === "onnxruntime-web" && job.threads === 1 && theirs) {
       const share = (outcome.bytes.file / outcome.bytes.dense).toFixed(3);
       yield compare(`${name} load`, 1, [own.loadMs], engine, [loadMs], `file ${share} of dense f32`);
@@ -129,9 +130,7 @@ export async function* suite({ only, rounds, say }: SuiteOptions): AsyncGenerato
   const wanted = (row: string): boolean => only === undefined || row.includes(only);
   const jobs = plannedJobs(rounds).filter(({ rows }) => rows.some(wanted));
   if (jobs.length === 0)
-    throw new Error(
-      `inference: no row has "${only}" in its name; an example of a name is "mobilenetV1 90% unstructured node20 dense"`,
-    );
+    throw new Error(`inference: no row has "${only}" in its name; an example of a name is "mobilenetV1 90% unstructured node20"`);
   installPeers(say);
   const nodes = new Map<HostName, string | undefined>();
   for (const planned of jobs) {

@@ -6,6 +6,7 @@ import { writeWhole } from "../../src/core/files.node.js";
 import { InputError, sizeOf, type Tensor, type Tree } from "../../src/core/index.js";
 import { createLoader, type Dataset } from "../../src/data/index.js";
 import { createEngine, type Engine } from "../../src/engine/index.js";
+import { channelGraph, describeChannels } from "../../src/program/index.js";
 import { createSession, type ModelFile, packModel, readModel, writeModel } from "../../src/runtime/index.js";
 import { against } from "../network/against.js";
 import { printResult } from "../print.js";
@@ -51,7 +52,9 @@ export const register: Register = (command, terminal) => {
     .argument("<model>", "a model file of Sparseland, .onnx, or .safetensors with --arch")
     .addOption(new Option("--arch <name>", "built-in architecture of the weights, such as resnet20"))
     .addOption(
-      new Option("--dim <name=size>", "size of an open dim of an ONNX model; may be repeated").argParser(collect).default([], "none"),
+      new Option("--dim <name=size>", "size of an open dim of an ONNX model; may be repeated")
+        .argParser(collect)
+        .default([], "none"),
     )
     .addOption(new Option("--method <name>", "ranks weights by: magnitude, random, wanda, sparsegpt").default("magnitude"))
     .addOption(
@@ -91,11 +94,18 @@ export const register: Register = (command, terminal) => {
     .addOption(new Option("--mean <list>", "mean of each input channel, on the scale 0 to 1").argParser(numbers))
     .addOption(new Option("--std <list>", "deviation of each input channel").argParser(numbers))
     .addOption(new Option("--limit <n>", "use the first n training and test examples").argParser(whole(1)))
+    .addOption(new Option("--explain", "only print the channel groups, what cutting one unit removes and why; prune nothing"))
     .addHelpText(
       "after",
       "\n--out is the folder for model.safetensors, report.json and report.txt. The first convolution, depthwise convolutions and the last\nlayer stay dense unless --also-prune or --layer says otherwise. --threads defaults to 1: times are comparable.",
     )
     .action(async (path: string, flags: PruneFlags) => {
+      if (flags.explain) {
+        const { program } = readSource(terminal, path, flags.arch, readDims(flags.dim));
+        const graph = channelGraph(program.one);
+        printResult(terminal, flags, graph, () => describeChannels(graph));
+        return;
+      }
       const plan = planOf(flags);
       if (flags.out === undefined)
         throw new InputError("--out: expected a folder for the model and the report, such as --out pruned");
@@ -144,6 +154,7 @@ export const register: Register = (command, terminal) => {
           rearranged: pruned.rearranged,
         };
         writeWhole(join(out, "model.safetensors"), content);
+        if (pruned.channels !== null) writeWhole(join(out, "channels.txt"), `${pruned.channels}\n`);
         writeWhole(join(out, "report.txt"), `${reportText(report, 160)}\n`);
         writeWhole(join(out, "report.json"), `${JSON.stringify(report, null, 2)}\n`);
         printResult(

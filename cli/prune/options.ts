@@ -22,6 +22,7 @@ export interface PruneFlags extends CommonOptions {
   readonly layer: readonly string[];
   readonly alsoPrune: readonly string[];
   readonly rearrange?: true;
+  readonly explain?: true;
   readonly reestimate: boolean;
   readonly fold: boolean;
   readonly mean?: readonly number[];

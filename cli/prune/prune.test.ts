@@ -92,8 +92,17 @@ describe("sparseland prune", () => {
     expect(readModel(readFileSync(join(folder, "cut/model.safetensors"))).params["conv2.weight"]!.value.shape).toEqual([
       32, 16, 3, 3,
     ]);
+    expect(readFileSync(join(folder, "cut/channels.txt"), "utf8")).toContain("removes 1 position of bn1.weight, axis 0");
     expect(cut.params.after).toBeLessThan(0.3 * cut.params.before);
   }, 60_000);
+
+  it("--explain prints the channel groups and writes nothing", async () => {
+    const { code, out } = await run(weights, "--arch", "convnet", "--explain");
+    expect([code, existsSync(join(folder, "model.safetensors"))]).toEqual([0, false]);
+    expect(out).toContain("group 1: 32 units of conv1.weight");
+    expect(out).toMatch(/because conv2d reads its input channels by column of the weight \(operation \d+, conv2\.weight\)/);
+    expect(out).toContain('held: fc.weight, axis 0: the output "logits" is promised to the caller');
+  });
 
   it.skipIf(!hasData)(
     "re-estimates and fine-tunes on data (skipped without the data folder)",
@@ -124,6 +133,34 @@ describe("sparseland prune", () => {
         normalise_mean: "0.25",
         normalise_std: "0.5",
       });
+    },
+    60_000,
+  );
+
+  it.skipIf(!hasData)(
+    "--gradual reaches the sparsity while it trains (skipped without the data folder)",
+    async () => {
+      const args = [
+        "--arch",
+        "convnet",
+        "--sparsity",
+        "0.75",
+        "--data",
+        "fashion-mnist",
+        "--limit",
+        "384",
+        "--finetune",
+        "2",
+        "--gradual",
+      ];
+      const told = report((await run(weights, ...args, "--out", "gradual", "--json")).out);
+      expect(told.stages.map(({ stage }) => stage)).toEqual(["as given", "fine-tuned (2 epochs)"]);
+      expect(told.layers.map(({ sparsity, note }) => [Math.round(1000 * sparsity) / 1000, note])).toEqual([
+        [0, "the first convolution stays dense by default"],
+        [0.75, "gradual magnitude"],
+        [0.75, "gradual magnitude"],
+        [0, "the last layer stays dense by default"],
+      ]);
     },
     60_000,
   );

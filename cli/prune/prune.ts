@@ -3,7 +3,7 @@ import { createRng, type Tensor, type Tree } from "../../src/core/index.js";
 import { type DatasetSplits, horizontalFlip, padCrop } from "../../src/data/index.js";
 import type { Engine } from "../../src/engine/index.js";
 import { gradualMagnitude } from "../../src/methods/index.js";
-import type { BatchProgram } from "../../src/program/index.js";
+import { type BatchProgram, describeChannels } from "../../src/program/index.js";
 import { countKept, type Mask, type Updater } from "../../src/sparsity/index.js";
 import {
   accuracyOf,
@@ -36,6 +36,8 @@ export interface Pruned {
   readonly layers: readonly PrunedLayer[];
   /** What was cut, with --pattern channels. */
   readonly groups: readonly CutUnit[];
+  /** Every channel group and why it hangs together, with --pattern channels. */
+  readonly channels: string | null;
   /** Retained sum of |w| of kernel groups before and after rearrangement, as shares of the whole. */
   readonly rearranged: { readonly before: number; readonly sorted: number; readonly after: number } | null;
 }
@@ -88,6 +90,7 @@ export async function pruneSource(source: Source, plan: PrunePlan, flags: PruneF
   let masks: Tree<Mask> = {};
   let layers: readonly PrunedLayer[] = [];
   let groups: readonly CutUnit[] = [];
+  let channels: string | null = null;
   let updater: Updater | undefined;
   if (plan.pattern.kind === "channels") {
     const cut = pruneChannels({
@@ -98,6 +101,7 @@ export async function pruneSource(source: Source, plan: PrunePlan, flags: PruneF
       repair: repair as "none" | "least-squares",
     });
     ({ program, params, groups } = cut);
+    channels = describeChannels(cut.graph);
   } else {
     const pruned = pruneProgram({ ...common, ...plan, pattern: plan.pattern });
     ({ masks, layers } = pruned);
@@ -152,7 +156,7 @@ export async function pruneSource(source: Source, plan: PrunePlan, flags: PruneF
     const kept = mask ? countKept(mask) : layer.weights;
     return { ...layer, kept, sparsity: 1 - kept / layer.weights, note: flags.gradual && mask ? "gradual magnitude" : layer.note };
   });
-  return { program, params, masks, stages, layers: finished, groups, rearranged };
+  return { program, params, masks, stages, layers: finished, groups, channels, rearranged };
 }
 
 /** Gradual magnitude pruning over the first half of the fine-tuning, to the sparsity that was asked for. */

@@ -41,7 +41,12 @@ export function readSource(terminal: Terminal, path: string, arch: string | unde
   return { name, program: file.program, params, metadata: file.metadata, bytesOnDisk: size };
 }
 
-function fromOnnx(bytes: Uint8Array, place: string, path: string, dims: Tree<number>): Pick<Source, "program" | "params" | "metadata"> {
+function fromOnnx(
+  bytes: Uint8Array,
+  place: string,
+  path: string,
+  dims: Tree<number>,
+): Pick<Source, "program" | "params" | "metadata"> {
   const folder = dirname(place);
   const external = (name: string): Uint8Array => {
     const file = resolve(folder, name);

@@ -11,12 +11,15 @@ import { splitsOf } from "../shared/datasets.js";
 import { trainToEnd } from "../shared/training.js";
 import { type AccuracyConfig, type Arm, type ArmResult, type Result, type Retained, ratios } from "./config.js";
 
+/** Test pictures: 25 networks are measured per seed. */
+const TESTED = 2000;
 const arms: readonly Arm[] = ["unstructured", "groups", "groups-rearranged", "filters"];
 
 /** Measures one seed. */
 export async function measureAccuracy(config: AccuracyConfig, context: JobContext): Promise<Result> {
   const { seed, data, images, width, epochs, tuning, batch, rate, filters } = config;
-  const { train, test } = await splitsOf(data, context.dataFolder, images);
+  const { train, test: all } = await splitsOf(data, context.dataFolder, images);
+  const test = take(all, TESTED);
   const model = createModel("mobilenetV1", { inputShape: train.shape, classes: train.classes, width, firstStride: 1 });
   const program: BatchProgram = anyBatch((n) => inferenceProgram(model, n));
   const engine = await createEngine({ threads: context.threads });

@@ -27,8 +27,10 @@ function engine(name: EngineName): Peer {
   switch (name) {
     case "LiteRT.js":
       return litert(async (threads) => {
+        // Its threads start only while the thread that made them does not wait: in the page, where ours may not wait.
+        if (threads > 1) throw new Error("LiteRT.js: one thread in a worker");
         importScripts("/litert.js");
-        await scope.litert.loadLiteRt(from("@litertjs/core/wasm/"), { threads: threads > 1 });
+        await scope.litert.loadLiteRt(from("@litertjs/core/wasm/"));
         return scope.litert;
       });
     case "tfjs-tflite":

@@ -197,7 +197,9 @@ export function toTflite({ graph, params, masks = {} }: TfliteInput): Uint8Array
       const [rows, columns] = params[node.weight!]!.shape as [number, number];
       const x = at(node.inputs[0]!);
       const weight = floats([rows, columns], params[node.weight!]!.data);
-      emit("fullyConnected", [x, weight, biasOf(node, rows)], out(node), [...fused, [2, "i8", 1]]);
+      // With keep_num_dims set, LiteRT counts a classifier behind the mean among the layers that must be sparse.
+      const rank = shapeOf(node.inputs[0]!).length;
+      emit("fullyConnected", [x, weight, biasOf(node, rows)], out(node), rank > 2 ? [...fused, [2, "i8", 1]] : fused);
     } else if (op === "add" || op === "mul" || op === "sub") {
       const [a, b] = [at(node.inputs[0]!), at(node.inputs[1]!)];
       emit(op, [a, b], out(node), fused);

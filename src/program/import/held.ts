@@ -1,6 +1,6 @@
 /** What a name of an imported graph stands for: a number array known at import, or a value of the program being built. */
 import { sizeOf } from "../../core/index.js";
-import type { NamedArray } from "../../formats/index.js";
+import type { ElementType, NamedArray } from "../../formats/index.js";
 import type { Value } from "../graph.js";
 
 /** What the elements are for the source format. The program computes all of them in float32, exact for integers up to 2^24. */
@@ -15,6 +15,8 @@ export interface Constant {
   readonly fixed: boolean;
   /** Its name in the file, the path of the param that it becomes. */
   readonly name: string;
+  /** Element type in the file, where it came from one. */
+  readonly stored?: ElementType;
   /** Positions that a sparse initialiser stored. */
   readonly mask?: Uint8Array;
 }
@@ -38,7 +40,7 @@ export function constantOf(array: NamedArray, name: string, mask?: Uint8Array): 
   const { dtype, shape, data } = array;
   const kind: Kind = dtype === "bool" ? "bool" : /^(f|bf)/.test(dtype) ? "float" : "int";
   const numbers = data instanceof Float32Array ? data : Float64Array.from(data as ArrayLike<number | bigint>, Number);
-  return { kind, shape, data: numbers, fixed: true, name, ...(mask ? { mask } : {}) };
+  return { kind, shape, data: numbers, fixed: true, name, stored: dtype, ...(mask ? { mask } : {}) };
 }
 
 /** The same numbers in another axis order. */

@@ -1,7 +1,10 @@
 /** What importing promises beyond single operators: names, folding, open batches, sparse and external tensors, clear errors. */
 import { describe, expect, it } from "vitest";
 import { FormatError, InputError, intTensor, tensor } from "../../core/index.js";
+import { createEngine } from "../../engine/index.js";
+import { specsOf } from "../../engine/testing/agree.js";
 import { type OnnxNode, type OnnxTensor, readOnnx, writeOnnx } from "../../formats/index.js";
+import { exportOnnx } from "../export/onnx.js";
 import { valueAndGrad } from "../grad.js";
 import { interpret } from "../interpret.js";
 import { mean, operationNamed, square } from "../ops/index.js";
@@ -112,6 +115,14 @@ describe("a transformer block with computed shapes", () => {
     const expected = (await runOnnx(bytes, { ids }))["y"]!;
     expect(got.shape).toEqual([...expected.dims]);
     expect(worst(got.data, expected.data)).toBeLessThan(1e-5);
+    const engine = await createEngine();
+    const store = engine.params(specsOf(program.one), params);
+    const plan = engine.compile(atBatch(program, 3), store);
+    expect(worst(plan.run({ ids: intTensor([3, 5], ids.data) })["y"]!.data, expected.data)).toBeLessThan(1e-4);
+    engine.close();
+    // And out again, with an open batch.
+    const again = (await runOnnx(exportOnnx({ program, params }), { ids: { ...ids, type: "int32" } }))["y"]!;
+    expect(worst(again.data, expected.data)).toBeLessThan(1e-5);
   });
 
   it("folds shapes away and keeps weights under their names, [out, in]", () => {
@@ -196,6 +207,14 @@ describe("sparse and external tensors", () => {
       expect(Array.from(params["w"]!.data)).toEqual([0, 5, 0, 0, 0, 7]);
       expect(masks["w"]).toEqual({ shape: [2, 3], data: Uint8Array.of(0, 1, 0, 0, 0, 1) });
     }
+  });
+
+  it("a mask follows its weight when the product wants it transposed", () => {
+    const plain = readOnnx(write({ inputs: { x: ["n", 2] }, outputs: ["y"], nodes: [node("MatMul", ["x", "w"], ["y"])] }));
+    const sparse = { values: floatTensor("w", [2], [5, 7]), indices: longTensor("", [2], [1, 5]), dims: [2, 3] };
+    const { params, masks } = importOnnx(writeOnnx({ ...plain, graph: { ...plain.graph, sparseInitializers: [sparse] } }));
+    expect(params["w"]).toMatchObject({ shape: [3, 2], data: Float32Array.of(0, 0, 5, 0, 0, 7) });
+    expect(masks["w"]).toEqual({ shape: [3, 2], data: Uint8Array.of(0, 0, 1, 0, 0, 1) });
   });
 
   it.each([

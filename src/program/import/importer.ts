@@ -34,6 +34,11 @@ export const nodeName = (node: OnnxNode, i: number): string => node.name || node
 const SHARED = 8;
 const SMALL = 2 ** 20;
 
+/** Names become keys of records. */
+function requireName(name: string): void {
+  if (name === "__proto__") throw new FormatError("onnx", `a value is named "${name}", which no record can hold`);
+}
+
 /** One import: state shared by the traces of several batch sizes. */
 export class Importer {
   private readonly graph: OnnxGraph;
@@ -87,6 +92,7 @@ export class Importer {
   }
 
   private remember(name: string, constant: Constant): void {
+    requireName(name);
     if (this.initial.has(name)) throw new FormatError("onnx", `two initialisers are named "${name}"`);
     this.initial.set(name, constant);
   }
@@ -151,6 +157,7 @@ export class Importer {
     const env = new Map<string, Held>();
     const inputs: Record<string, Value> = {};
     for (const { name, elemType, shape } of this.inputs()) {
+      requireName(name);
       const dtype = onnxTypes[elemType ?? 0];
       if (!dtype || dtype === "f64")
         throw new InputError(
@@ -169,6 +176,7 @@ export class Importer {
     for (const [i, node] of this.graph.nodes.entries()) this.node(node, i, env, builder, budget);
     const outputs: Record<string, number> = {};
     for (const { name } of this.graph.outputs) {
+      requireName(name);
       const held = env.get(name) ?? (this.initial.has(name) ? { constant: this.initial.get(name)! } : undefined);
       if (!held) throw new FormatError("onnx", `no node makes the output "${name}"`);
       const value = builder.value(held);

@@ -1,6 +1,6 @@
 /** What the rule of an operator sees of its node: operands as values, numbers or known arrays, and checked attributes. */
 import { FormatError, InputError, sizeOf } from "../../core/index.js";
-import { decodeOnnxTensor, type OnnxAttribute, type OnnxNode } from "../../formats/index.js";
+import { decodeOnnxTensor, type ElementType, type OnnxAttribute, type OnnxNode } from "../../formats/index.js";
 import type { Graph, Value } from "../graph.js";
 import { cast, constant, type Operand } from "../ops/index.js";
 import type { Builder, WeightForm } from "./builder.js";
@@ -77,6 +77,11 @@ export class NodeView {
   known(i: number): Constant | undefined {
     const held = this.operands[i];
     return held && "constant" in held ? held.constant : undefined;
+  }
+
+  /** The element type in which operand i is stored, when it is. */
+  range(i: number): ElementType | undefined {
+    return this.known(i)?.stored;
   }
 
   /** @throws InputError when the numbers of operand i are not known at import */

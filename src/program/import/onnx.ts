@@ -6,6 +6,9 @@ import { Importer, nodeName, operatorOf } from "./importer.js";
 import { nearby } from "./nearby.js";
 import { rules } from "./rules/index.js";
 
+/** Neighbours are sought for the first unsupported operators only: a hostile file may name a million. */
+const MOST_SOUGHT = 100;
+
 /** Names of all operators that `importOnnx` translates. */
 export const supportedOnnxOperators = (): string[] => [...rules.keys()].sort();
 
@@ -25,7 +28,11 @@ export function unsupportedOperators(model: Uint8Array | OnnxModel): Unsupported
     if (entry.nodes.length < 5) entry.nodes.push(nodeName(node, i));
     found.set(operator, entry);
   });
-  return [...found].map(([operator, entry]) => ({ operator, ...entry, nearby: nearby(operator.split(".").at(-1)!, rules.keys()) }));
+  return [...found].map(([operator, entry], i) => ({
+    operator,
+    ...entry,
+    nearby: i < MOST_SOUGHT ? nearby(operator.split(".").at(-1)!, rules.keys()) : [],
+  }));
 }
 
 /** The files beside a model that its tensors name. @throws FormatError for a path outside the model's folder */

@@ -130,6 +130,16 @@ const cases: Case[] = [
   ["Gemm", [x([3, 4]), weights([5, 4]), weights([5], 3)], { transB: 1 }],
   ["Gemm", [x([4, 3]), weights([4, 5]), weights([3, 1], 3)], { transA: 1, alpha: { f: 0.5 }, beta: { f: 2 } }],
   ["Gemm", [x([3, 4]), x([4, 5], 6)]],
+  ["Einsum", [x([2, 3, 4]), x([2, 5, 4], 9)], { equation: "bij,bkj->bki" }],
+  ["Einsum", [x([2, 3, 4, 5]), x([4, 6, 2], 9)], { equation: "abcd, cea -> eab" }],
+  ["Einsum", [x([3]), x([4], 9)], { equation: "i,j->ij" }],
+  ["DequantizeLinear", [typed("uint8", [2, 3], [0, 5, 255, 128, 7, 9]), stored([], [0.1]), bytes([], [128])]],
+  ["DequantizeLinear", [typed("uint8", [2, 3], [0, 5, 255, 128, 7, 9]), stored([2], [0.1, 2]), bytes([2], [128, 3])], { axis: 0 }],
+  ["QuantizeLinear", [x(s), stored([], [0.02]), bytes([], [100])]],
+  ["QuantizeLinear", [positive(s), stored([], [0.004])]],
+  ["LpNormalization", [x(s)], { axis: 1 }],
+  ["LpNormalization", [x(s)], { p: 1 }],
+  ["MeanVarianceNormalization", [x(s)]],
   ["Conv", [x([2, 3, 7, 8]), weights([4, 3, 3, 3]), weights([4], 5)], { pads: [1, 1, 1, 1] }],
   ["Conv", [x([2, 4, 7, 8]), weights([4, 1, 3, 3])], { group: 4, strides: [2, 1], pads: [0, 1, 2, 1] }],
   ["Conv", [x([1, 4, 9, 8]), weights([6, 2, 3, 3]), weights([6], 5)], { group: 2, dilations: [2, 2], pads: [2, 1, 0, 3] }],
@@ -231,6 +241,10 @@ const cases: Case[] = [
   ["ConstantOfShape", [longs(2, 3)]],
   ["Range", [stored([], [1]), stored([], [4]), stored([], [0.5])]],
 ];
+
+function bytes(shape: readonly number[], values: readonly number[]): Operand {
+  return { stored: { dims: shape, dataType: 2, rawData: Uint8Array.from(values) } };
+}
 
 function positiveStored(shape: readonly number[]): Operand {
   return stored(

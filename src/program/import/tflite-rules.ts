@@ -3,99 +3,9 @@ import { InputError, sizeOf } from "../../core/index.js";
 import type { Value } from "../graph.js";
 import * as op from "../ops/index.js";
 import { refuse } from "./node.js";
-import { sharePadding } from "./rules/conv.js";
-import type { TfliteHeld, TfliteRule, TfliteView } from "./tflite-node.js";
-
-const planar = (value: Value): TfliteHeld => ({ value, planar: true });
-const plain = (value: Value): TfliteHeld => ({ value, planar: false });
-
-function activated(n: TfliteView, x: Value): Value {
-  const name = n.word("activation", "NONE");
-  const known: Record<string, (x: Value) => Value> = {
-    NONE: (v) => v,
-    RELU: op.relu,
-    RELU6: (v) => op.clamp(v, 0, 6),
-    RELU_N1_TO_1: (v) => op.clamp(v, -1, 1),
-    TANH: op.tanh,
-  };
-  return (known[name] ?? (() => refuse(`the fused activation ${name}`)))(x);
-}
-
-interface Sides {
-  readonly stride: [number, number];
-  readonly dilation: [number, number];
-  readonly padding: [number, number, number, number];
-}
-
-function sidesOf(n: TfliteView, size: readonly number[], kernel: readonly [number, number]): Sides {
-  const stride: [number, number] = [n.number("strideH", 1), n.number("strideW", 1)];
-  const dilation: [number, number] = [n.number("dilationH", 1), n.number("dilationW", 1)];
-  if ([...stride, ...dilation].some((v) => v < 1))
-    throw new InputError(`strides [${stride.join(", ")}] and dilations [${dilation.join(", ")}]: expected positive numbers`);
-  if (n.word("padding", "VALID") === "VALID") return { stride, dilation, padding: [0, 0, 0, 0] };
-  const [top, bottom] = sharePadding(size[0]!, kernel[0], stride[0], dilation[0]);
-  const [left, right] = sharePadding(size[1]!, kernel[1], stride[1], dilation[1]);
-  return { stride, dilation, padding: [top, left, bottom, right] };
-}
-
-const withBias = (n: TfliteView, y: Value, i: number): Value => (n.has(i) ? op.add(y, op.reshape(n.weight(i), [1, -1, 1, 1])) : y);
-
-function filter(n: TfliteView, i: number): readonly [number, number, number, number] {
-  const w = n.shape(i);
-  if (w.length !== 4) throw new InputError(`the weight is [${w.join(", ")}], expected rank 4`);
-  return w as readonly [number, number, number, number];
-}
-
-/** Weight [O, kh, kw, C/g]. */
-const conv: TfliteRule = (n) => {
-  const x = n.plane(0);
-  const [, kh, kw, per] = filter(n, 1);
-  const groups = x.shape[1]! / per;
-  const y = op.conv2d(x, n.weight(1, { perm: [0, 3, 1, 2] }), { ...sidesOf(n, x.shape.slice(2), [kh, kw]), groups });
-  return planar(activated(n, withBias(n, y, 2)));
-};
-
-/** Weight [1, kh, kw, C m]. */
-const depthwise: TfliteRule = (n) => {
-  const x = n.plane(0);
-  const [one, kh, kw] = filter(n, 1);
-  if (one !== 1) throw new InputError(`the weight's first dim is ${one}, expected 1`);
-  const y = op.conv2d(x, n.weight(1, { perm: [3, 0, 1, 2] }), { ...sidesOf(n, x.shape.slice(2), [kh, kw]), groups: x.shape[1]! });
-  return planar(activated(n, withBias(n, y, 2)));
-};
-
-/** Operands: output shape, weight [O, kh, kw, C], x, bias. */
-const transposeConv: TfliteRule = (n) => {
-  const x = n.plane(2);
-  const [outputs, kh, kw] = filter(n, 1);
-  const [, h, w] = n.integers(0, "the output shape");
-  if (h === undefined || w === undefined) throw new InputError("the output shape has no height and width");
-  const { stride, dilation, padding } = sidesOf(n, [h, w], [kh, kw]);
-  const y = op.conv2dInputGrad(x, n.weight(1, { perm: [3, 0, 1, 2] }), [x.shape[0]!, outputs, h, w], {
-    stride,
-    dilation,
-    padding,
-    groups: 1,
-  });
-  return planar(activated(n, withBias(n, y, 3)));
-};
-
-const pool =
-  (f: (x: Value, options: { kernel: number[]; stride: number[]; padding: number[] }) => Value): TfliteRule =>
-  (n) => {
-    const x = n.plane(0);
-    const kernel: [number, number] = [n.number("filterH"), n.number("filterW")];
-    const { stride, padding } = sidesOf(n, x.shape.slice(2), kernel);
-    return planar(activated(n, f(x, { kernel, stride, padding })));
-  };
-
-const fullyConnected: TfliteRule = (n) => {
-  const [, features] = n.shape(1);
-  const x = n.last(0);
-  const rows = n.number("keepDims") ? x : op.reshape(x, [-1, features ?? 1]);
-  const y = op.linear(rows, n.weight(1), n.has(2) ? n.weight(2) : undefined);
-  return plain(activated(n, y));
-};
+import { along, linearTable, MOST } from "./rules/resize.js";
+import { activated, plain, planar, tfliteConvRules } from "./tflite-conv.js";
+import type { TfliteRule, TfliteView } from "./tflite-node.js";
 
 const unary =
   (f: (x: Value, n: TfliteView) => Value): TfliteRule =>
@@ -255,14 +165,76 @@ const resizeNearest: TfliteRule = (n) => {
   return planar(op.reshape(wide, [b, c, h, w]));
 };
 
+const resizeBilinear: TfliteRule = (n) => {
+  let y = n.plane(0);
+  const sizes = n.integers(1, "the size");
+  const mode = n.number("alignCorners") ? "align_corners" : n.number("halfPixelCenters") ? "half_pixel" : "asymmetric";
+  for (const [i, axis] of [2, 3].entries()) {
+    const [from, to] = [y.shape[axis]!, sizes[i] ?? 0];
+    if (!(to >= 1) || from * to > MOST) refuse(`resizing from ${from} to ${to}`);
+    const along1 = { axis, from, to, scale: to / from };
+    if (from !== to) y = along(y, linearTable(mode, along1), along1);
+  }
+  return planar(y);
+};
+
+const stridedSlice: TfliteRule = (n) => {
+  const x = n.last(0);
+  const rank = x.shape.length;
+  const [begin, end, steps] = [n.integers(1, "begin"), n.integers(2, "end"), n.integers(3, "strides")];
+  if ([begin, end, steps].some((l) => l.length !== rank)) refuse(`begin, end and strides for ${begin.length} of ${rank} axes`);
+  if (n.number("ellipsisMask") || n.number("newAxisMask")) refuse("an ellipsis or new axis");
+  const bit = (mask: string, i: number): boolean => ((n.number(mask) >> i) & 1) === 1;
+  if (steps.some((s, i) => s < 1 && !bit("shrinkAxisMask", i))) refuse(`strides [${steps.slice(0, 16).join(", ")}]`);
+  const at = (v: number, d: number): number => Math.min(Math.max(v < 0 ? v + d : v, 0), d);
+  const starts = x.shape.map((d, i) => (bit("beginMask", i) ? 0 : at(begin[i]!, d)));
+  const stops = x.shape.map((d, i) =>
+    bit("shrinkAxisMask", i) ? starts[i]! + 1 : bit("endMask", i) ? d : Math.max(starts[i]!, at(end[i]!, d)),
+  );
+  const y = op.slice(
+    x,
+    starts,
+    stops,
+    steps.map((s, i) => (bit("shrinkAxisMask", i) ? 1 : s)),
+  );
+  return plain(
+    op.reshape(
+      y,
+      y.shape.filter((_, i) => !bit("shrinkAxisMask", i)),
+    ),
+  );
+};
+
+/** Operands: axis, x. */
+const split: TfliteRule = (n) => {
+  const rank = n.shape(1).length;
+  const axis = n.axis(n.integers(0, "axis")[0] ?? 0, rank);
+  const planes = n.isPlanar(1);
+  const x = planes ? n.plane(1) : n.last(1);
+  const at = planes ? PLACE[axis]! : axis;
+  const count = n.operator.outputs.length;
+  const size = x.shape[at]! / count;
+  if (!Number.isInteger(size))
+    throw new InputError(`axis ${axis} of [${n.shape(1).join(", ")}] does not divide into ${count} outputs`);
+  return n.operator.outputs.map((_, i) => {
+    const part = op.sliceAxis(x, at, i * size, (i + 1) * size);
+    return planes ? planar(part) : plain(part);
+  });
+};
+
+/** Channels hold blocks row by row, pixel by pixel, then the new channels. */
+const depthToSpace: TfliteRule = (n) => {
+  const x = n.plane(0);
+  const b = n.number("blockSize");
+  const [batch, c, h, w] = x.shape as [number, number, number, number];
+  if (b < 1 || c % (b * b) !== 0) throw new InputError(`a block of ${b} does not divide ${c} channels`);
+  const y = op.transpose(op.reshape(x, [batch, b, b, c / (b * b), h, w]), [0, 3, 4, 1, 5, 2]);
+  return planar(op.reshape(y, [batch, c / (b * b), h * b, w * b]));
+};
+
 /** Operators by name. */
 export const tfliteRules: Readonly<Record<string, TfliteRule>> = {
-  CONV_2D: conv,
-  DEPTHWISE_CONV_2D: depthwise,
-  TRANSPOSE_CONV: transposeConv,
-  AVERAGE_POOL_2D: pool((x, o) => op.avgPool2d(x, { ...o, countPad: false })),
-  MAX_POOL_2D: pool((x, o) => op.maxPool2d(x, o)),
-  FULLY_CONNECTED: fullyConnected,
+  ...tfliteConvRules,
   BATCH_MATMUL: batchMatmul,
   ADD: binary(op.add),
   SUB: binary(op.sub),
@@ -306,6 +278,10 @@ export const tfliteRules: Readonly<Record<string, TfliteRule>> = {
   PAD: pad,
   PADV2: pad,
   RESIZE_NEAREST_NEIGHBOR: resizeNearest,
+  RESIZE_BILINEAR: resizeBilinear,
+  STRIDED_SLICE: stridedSlice,
+  SPLIT: split,
+  DEPTH_TO_SPACE: depthToSpace,
   DEQUANTIZE: same,
   QUANTIZE: same,
   DENSIFY: same,

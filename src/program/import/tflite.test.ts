@@ -176,6 +176,38 @@ describe("operators", () => {
     ]);
   });
 
+  it("RESIZE_BILINEAR, STRIDED_SLICE, SPLIT and DEPTH_TO_SPACE", () => {
+    const size: WrittenTensor = { name: "s", shape: [2], type: 2, data: ints(1, 4) };
+    expect(run(one(23, [1, 1, 2, 1], [size], [[3, "int8", 1]]), [0, 4]).data).toEqual([0, 1, 3, 4]);
+    expect(run(one(23, [1, 1, 2, 1], [{ ...size, data: ints(1, 3) }], [[2, "int8", 1]]), [0, 4]).data).toEqual([0, 2, 4]);
+    const list = (name: string, ...v: number[]): WrittenTensor => ({ name, shape: [v.length], type: 2, data: ints(...v) });
+    // x[:, 1, ::1, -1:] of [1, 2, 2, 2], the second axis dropped.
+    const cut = one(
+      45,
+      [1, 2, 2, 2],
+      [list("b", 0, 1, 0, -1), list("e", 0, 2, 0, 0), list("t", 1, 1, 1, 1)],
+      [
+        [0, "int32", 5],
+        [1, "int32", 13],
+        [4, "int32", 2],
+      ],
+    );
+    expect(run(cut, pixels)).toEqual({ shape: [1, 2, 1], data: [6, 8] });
+    const parts = writeTflite({
+      tensors: [
+        { name: "a", shape: [], type: 2, data: ints(3) },
+        { name: "x", shape: [1, 2, 2, 2] },
+        { name: "z", shape: [] },
+        { name: "y", shape: [] },
+      ],
+      operators: [{ code: 49, inputs: [0, 1], outputs: [2, 3] }],
+      inputs: [1],
+      outputs: [3],
+    });
+    expect(run(parts, pixels)).toEqual({ shape: [1, 1, 2, 2], data: [2, 4, 6, 8] });
+    expect(run(one(5, [1, 1, 1, 4], [], [[0, "int32", 2]]), [1, 2, 3, 4])).toEqual({ shape: [1, 1, 2, 2], data: [1, 2, 3, 4] });
+  });
+
   it("names what is not supported, with neighbours", () => {
     const bytes = one(12, [1, 2, 2, 2], []);
     expect(unsupportedTfliteOperators(bytes)).toMatchObject([{ operator: "L2_POOL_2D", count: 1 }]);
@@ -230,6 +262,33 @@ describe("quantised and sparse weights", () => {
     const { params, masks } = importTflite(fc(w));
     expect(Array.from(params["w"]!.data)).toEqual([0, 5, 0, 7, 0, 0, 9, 0]);
     expect(Array.from(masks["w"]!.data)).toEqual([0, 1, 0, 1, 0, 0, 1, 0]);
+  });
+
+  it("weights that DENSIFY or DEQUANTIZE make dense are params", () => {
+    const sparsity = { order: [0, 1], blockMap: [], levels: [{ dense: 2 }, { segments: [0, 2, 3], indices: [1, 3, 2] }] };
+    const half = Uint8Array.of(0x00, 0x3c, 0x00, 0xc0); // 1, -2 in 16 bits
+    const tensors: WrittenTensor[] = [
+      { name: "x", shape: [1, 4] },
+      weight([2, 4], [5, 7, 9], { sparsity }),
+      { name: "dense", shape: [2, 4] },
+      { name: "h", shape: [2], type: 1, data: half },
+      { name: "b", shape: [2] },
+      { name: "y", shape: [1, 2] },
+    ];
+    const bytes = writeTflite({
+      tensors,
+      operators: [
+        { code: 124, inputs: [1], outputs: [2] },
+        { code: 6, inputs: [3], outputs: [4] },
+        { code: 9, inputs: [0, 2, 4], outputs: [5] },
+      ],
+      inputs: [0],
+      outputs: [5],
+    });
+    const { masks, params } = importTflite(bytes);
+    expect(Array.from(masks["w"]!.data)).toEqual([0, 1, 0, 1, 0, 0, 1, 0]);
+    expect(Object.keys(params).sort()).toEqual(["h", "w"]);
+    expect(run(bytes, [1, 2, 3, 4]).data).toEqual([39, 25]);
   });
 
   // Blocks of 1x2: block column 1 of row 0, block column 0 of row 1.

@@ -1,6 +1,6 @@
 /** TFLite models as programs: channels-last activations become [N, C, H, W], quantised numbers become the reals they stand for. */
 import { InputError, mapTree, requireOneOf } from "../../core/index.js";
-import { type Quantization, readTflite, type TfliteModel, tfliteConstants } from "../../formats/index.js";
+import { type Quantization, readTflite, type TfliteModel, type TfliteOperator, tfliteConstants } from "../../formats/index.js";
 import type { Value } from "../graph.js";
 import type { Mask } from "../interpret.js";
 import * as op from "../ops/index.js";
@@ -47,6 +47,15 @@ function rounded(x: Value, { scale, zeroPoint }: Quantization, dtype: string): V
   return op.affine(q, s, -s * zero);
 }
 
+/** Weights stored sparse or in 16 bits pass through an operator that makes them dense float32: here they are already. */
+function passesOn(
+  { op: name, inputs, outputs }: TfliteOperator,
+  constants: readonly (Constant | undefined)[],
+): Constant | undefined {
+  const [from = -1] = inputs;
+  return (name === "DENSIFY" || name === "DEQUANTIZE") && (outputs[0] ?? -1) >= 0 ? constants[from] : undefined;
+}
+
 /**
  * A TFLite model as a program with its params.
  *
@@ -66,6 +75,10 @@ export function importTflite(model: Uint8Array | TfliteModel, { activations = "f
   }
   const constants = tfliteConstants(parsed).map((c) => c && constantOf(c.array, c.name, c.mask));
   const cache: WeightCache = new Map();
+  for (const operator of parsed.operators) {
+    const from = passesOn(operator, constants);
+    if (from && !constants[operator.outputs[0]!]) constants[operator.outputs[0]!] = from;
+  }
   let last: Builder | undefined;
   const at = (batch: number): Program => {
     last = new Builder(false, cache);
@@ -124,6 +137,7 @@ function trace(
     inputs[name(id)] = value.id;
   }
   model.operators.forEach((operator, i) => {
+    if (passesOn(operator, constants)) return;
     const view = new TfliteView(operator, model.tensors, constants, env, builder);
     try {
       const first = builder.graph.values.length;

@@ -58,7 +58,11 @@ const conv2d: Rule = (links, { inputs: [x, w], outputs: [y], attrs }) => {
 
 /** A transposed convolution: what a convolution reads and writes, the other way round. */
 const conv2dInputGrad: Rule = (links, operation) => {
-  const { inputs: [x, w], outputs: [y], attrs } = operation;
+  const {
+    inputs: [x, w],
+    outputs: [y],
+    attrs,
+  } = operation;
   if (attrs["groups"] !== 1) {
     for (const value of [x!, w!, y!]) links.holdAll("a grouped transposed convolution has no rule for cutting", value);
     return;

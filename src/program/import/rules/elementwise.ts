@@ -122,6 +122,34 @@ const where: Rule = (n) => {
   return n.of(op.where(n.value(0), n.operand(1, rank), n.operand(2, rank)), n.kind(1));
 };
 
+/** A vector along `axis` beside x, or one number. */
+function alongAxis(n: NodeView, i: number): op.Operand {
+  const x = n.shape(0);
+  const known = n.known(i);
+  if (known?.data.length === 1) return known.data[0]!;
+  const v = n.value(i);
+  if (v.shape.length === 0) return v;
+  if (v.shape.length !== 1) refuse(`blocked quantisation with a scale [${v.shape.join(", ")}]`);
+  const axis = n.axis(n.int("axis", 1), x.length);
+  return op.reshape(
+    v,
+    x.map((_, d) => (d === axis ? v.shape[0]! : 1)),
+  );
+}
+
+const dequantize: Rule = (n) => {
+  const x = n.value(0);
+  return n.of(op.mul(n.has(2) ? op.sub(x, alongAxis(n, 2)) : x, alongAxis(n, 1)), "float");
+};
+
+/** Eight bits only: the type of the zero point, or unsigned bytes without one. */
+const quantize: Rule = (n) => {
+  const low = n.has(2) && n.range(2) === "i8" ? -128 : 0;
+  if (n.has(2) && !["i8", "u8"].includes(n.range(2) ?? "")) refuse("QuantizeLinear to other than 8 bits");
+  const q = round(op.div(n.value(0), alongAxis(n, 1)));
+  return n.of(op.clamp(n.has(2) ? op.add(q, alongAxis(n, 2)) : q, low, low + 255), "int");
+};
+
 const identity: Rule = (n) => n.held(0);
 
 const dropout: Rule = (n) => {
@@ -189,4 +217,6 @@ export const elementwiseRules: Readonly<Record<string, Rule>> = {
   CastLike: (n) => n.of(n.kind(1) === "int" && n.kind(0) === "float" ? truncated(n.value(0)) : n.value(0), n.kind(1)),
   Identity: identity,
   Dropout: dropout,
+  DequantizeLinear: dequantize,
+  QuantizeLinear: quantize,
 };

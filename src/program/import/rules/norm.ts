@@ -66,6 +66,14 @@ const layerNorm: Rule = (n) => {
   return overTail(n, (x, scale, bias, eps) => op.layerNorm(x, scale, bias, eps));
 };
 
+const lpNorm: Rule = (n) => {
+  const x = n.value(0);
+  const axis = n.axis(n.int("axis", -1), x.shape.length);
+  const p = n.int("p", 2);
+  if (p !== 1 && p !== 2) throw new InputError(`p is ${p}, expected 1 or 2`);
+  return op.div(x, p === 1 ? op.sum(op.abs(x), axis, true) : op.sqrt(op.sumSquares(x, axis, true)));
+};
+
 /** Since operator set 13 along one axis; before, over all axes from it on. */
 const along =
   (f: (x: Value, axis: number) => Value): Rule =>
@@ -83,6 +91,8 @@ export const normRules: Readonly<Record<string, Rule>> = {
   GroupNormalization: groupNorm,
   LayerNormalization: layerNorm,
   RMSNormalization: (n) => overTail(n, (x, scale, _, eps) => op.rmsNorm(x, scale, eps)),
+  LpNormalization: lpNorm,
+  MeanVarianceNormalization: (n) => standardised(n.value(0), n.ints("axes") ?? [0, 2, 3], 1e-9),
   Softmax: along((x, axis) => op.softmax(x, axis)),
   LogSoftmax: along((x, axis) => op.logSoftmax(x, axis)),
 };

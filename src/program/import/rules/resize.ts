@@ -4,7 +4,8 @@ import type { Value } from "../../graph.js";
 import * as op from "../../ops/index.js";
 import { type NodeView, type Rule, refuse } from "../node.js";
 
-interface Axis {
+/** One axis to resize. */
+export interface Axis {
   readonly axis: number;
   readonly from: number;
   readonly to: number;
@@ -54,8 +55,22 @@ function cubic(t: number, a: number): number {
   return a * t ** 3 - 5 * a * t ** 2 + 8 * a * t - 4 * a;
 }
 
+/** Weights [to, from] of linear interpolation. */
+export function linearTable(coordinate: string, axis: Axis): Float64Array {
+  const { from, to } = axis;
+  const weights = new Float64Array(to * from);
+  for (let i = 0; i < to; i++) {
+    const inside = Math.min(Math.max(placeOf(coordinate, i, axis), 0), from - 1);
+    const low = Math.floor(inside);
+    weights[i * from + low]! += 1 - (inside - low);
+    weights[i * from + Math.min(low + 1, from - 1)]! += inside - low;
+  }
+  return weights;
+}
+
 /** Weights [to, from] of one axis. */
 function table(kind: string, n: NodeView, coordinate: string, axis: Axis): Float64Array {
+  if (kind === "linear") return linearTable(coordinate, axis);
   const { from, to } = axis;
   const weights = new Float64Array(to * from);
   const put = (i: number, at: number, w: number) => {
@@ -64,12 +79,7 @@ function table(kind: string, n: NodeView, coordinate: string, axis: Axis): Float
   for (let i = 0; i < to; i++) {
     const place = placeOf(coordinate, i, axis);
     if (kind === "nearest") put(i, nearest(n.text("nearest_mode", "round_prefer_floor"), place), 1);
-    else if (kind === "linear") {
-      const inside = Math.min(Math.max(place, 0), from - 1);
-      const low = Math.floor(inside);
-      put(i, low, 1 - (inside - low));
-      put(i, low + 1, inside - low);
-    } else {
+    else {
       if (n.int("exclude_outside", 0)) refuse("cubic resizing with exclude_outside");
       const low = Math.floor(place);
       for (let k = -1; k <= 2; k++) put(i, low + k, cubic(Math.abs(place - low - k), n.float("cubic_coeff_a", -0.75)));
@@ -86,9 +96,11 @@ function repeats(weights: Float64Array, { from, to }: Axis): number | undefined 
   return times;
 }
 
-const MOST = 2 ** 20;
+/** Weights of one axis that are kept. */
+export const MOST = 2 ** 20;
 
-function along(n: NodeView, x: Value, weights: Float64Array, axis: Axis): Value {
+/** Resizes one axis by its weights [to, from]. */
+export function along(x: Value, weights: Float64Array, axis: Axis): Value {
   const rank = x.shape.length;
   const { axis: at, from, to } = axis;
   const times = repeats(weights, axis);
@@ -100,7 +112,7 @@ function along(n: NodeView, x: Value, weights: Float64Array, axis: Axis): Value 
       x.shape.map((d, i) => (i === at ? to : d)),
     );
   }
-  const matrix = op.constant(n.graph, [to, from], Array.from(weights, Math.fround));
+  const matrix = op.constant(x.graph, [to, from], Array.from(weights, Math.fround));
   const swap = x.shape.map((_, i) => (i === at ? rank - 1 : i === rank - 1 ? at : i));
   return op.transpose(op.matmul(op.transpose(x, swap), matrix, { transposeB: true }), swap);
 }
@@ -110,7 +122,7 @@ function resizeTo(n: NodeView, axes: readonly Axis[], kind: string, coordinate: 
   for (const axis of axes) {
     if (axis.from === axis.to && axis.scale === 1) continue;
     if (axis.from * axis.to > MOST) refuse(`resizing from ${axis.from} to ${axis.to}`);
-    y = along(n, y, table(kind, n, coordinate, axis), axis);
+    y = along(y, table(kind, n, coordinate, axis), axis);
   }
   return y;
 }
@@ -157,7 +169,7 @@ function resizeOld(n: NodeView, plan: readonly Axis[], kind: string): Value {
       weights[i * axis.from + low]! += 1 - part;
       weights[i * axis.from + Math.min(low + 1, axis.from - 1)]! += part;
     }
-    y = along(n, y, weights, axis);
+    y = along(y, weights, axis);
   }
   return y;
 }
