@@ -29,14 +29,14 @@ describe("README.md", () => {
     try {
       await import(pathToFileURL(file).href);
       const printed = log.mock.calls.map(([value]) => value as unknown);
-      expect(printed).toHaveLength(5);
-      const accuracies = printed.slice(0, 3) as number[];
-      expect(accuracies[2]).toBeGreaterThan(0.5);
-      const layers = printed[3] as { path: string; denseMs: number; sparseMs: number; choice: string }[];
+      expect(printed).toHaveLength(8);
+      const accuracies = printed.slice(0, 6) as number[];
+      expect(accuracies[5]).toBeGreaterThan(0.5);
+      const layers = printed[6] as { path: string; denseMs: number; sparseMs: number; choice: string }[];
       expect(layers.length).toBeGreaterThan(0);
       for (const { denseMs, sparseMs, choice } of layers) expect(choice).toBe(sparseMs <= denseMs ? "sparse" : "dense");
-      expect((printed[4] as Float32Array).length).toBe(10);
-      expect(Array.from(printed[4] as Float32Array).every(Number.isFinite)).toBe(true);
+      expect((printed[7] as Float32Array).length).toBe(10);
+      expect(Array.from(printed[7] as Float32Array).every(Number.isFinite)).toBe(true);
     } finally {
       log.mockRestore();
       rmSync(file, { force: true });

@@ -91,7 +91,19 @@ const twinsDiffer = (outcomes: Outcomes): Measured => {
 };
 
 const reduced = { scale: "reduced", unit: "points" } as const;
-const excludesZero = { passes: ({ low }: Measured) => low > 0, direction: ({ value }: Measured) => value > 0 };
+/** One seed has no interval, and shows a direction at most. */
+const known = ({ low, high }: Measured) => high > low;
+const excludesZero = { passes: (m: Measured) => known(m) && m.low > 0, direction: ({ value }: Measured) => value > 0 };
+/** The rule of the weaker claims asks for the mean alone; the reader must see where the interval says less. */
+const inTheMean = { passes: (m: Measured) => known(m) && m.value > 0, direction: ({ value }: Measured) => value > 0 };
+const frankly =
+  (measure: (outcomes: Outcomes) => Measured) =>
+  (outcomes: Outcomes): Measured => {
+    const measured = measure(outcomes);
+    return measured.low <= 0 && measured.high >= 0 && known(measured)
+      ? { ...measured, note: "judged by the mean; the interval includes 0" }
+      : measured;
+  };
 
 export const claims: readonly Claim<Config, Result>[] = [
   {
@@ -99,8 +111,8 @@ export const claims: readonly Claim<Config, Result>[] = [
     where: "Table 2, MobileNet: 67.7 (1.09 M non-zeros) against 63.7 (1.32 M)",
     paper: 4,
     ...reduced,
-    measure: above("gradual", "small-dense", 0.75),
-    passes: ({ value }) => value > 0,
+    measure: frankly(above("gradual", "small-dense", 0.75)),
+    ...inTheMean,
   },
   {
     says: "at 90 % sparsity the large network with sparse weights beats the small dense one of equal non-zeros",
@@ -115,8 +127,8 @@ export const claims: readonly Claim<Config, Result>[] = [
     where: "Table 2, MobileNet: 53.6 (0.25 M non-zeros) against 50.6 (0.46 M)",
     paper: 3,
     ...reduced,
-    measure: above("gradual", "small-dense", 0.95),
-    passes: ({ value }) => value > 0,
+    measure: frankly(above("gradual", "small-dense", 0.95)),
+    ...inTheMean,
   },
   {
     says: "at 50 % sparsity the loss against dense is below 0.5 points",
@@ -133,21 +145,21 @@ export const claims: readonly Claim<Config, Result>[] = [
       };
     },
     // The lower end of the 90 % interval is what the one-sided test at 5 % reads.
-    passes: ({ low }) => low > -0.5,
+    passes: (measured) => known(measured) && measured.low > -0.5,
     direction: ({ value }) => value > -0.5,
   },
   {
     says: "the cubic schedule is no worse than pruning at once, in equal steps, at 90 %",
-    where: "section 3",
+    where: "extension",
     paper: null,
     ...reduced,
     measure: above("gradual", "one-shot", 0.9),
-    passes: ({ low }) => low > -0.5,
+    passes: (measured) => known(measured) && measured.low > -0.5,
     direction: ({ value }) => value >= 0,
   },
   {
     says: "at 90 % sparsity small magnitudes are better to prune than random weights, on the same schedule",
-    where: "section 3",
+    where: "extension",
     paper: null,
     ...reduced,
     measure: above("gradual", "random-schedule", 0.9),
@@ -168,8 +180,8 @@ export const claims: readonly Claim<Config, Result>[] = [
     paper: null,
     scale: "reduced",
     unit: "bits per character saved",
-    measure: below("gradual", "small-dense", 0.75),
-    passes: ({ value }) => value > 0,
+    measure: frankly(below("gradual", "small-dense", 0.75)),
+    ...inTheMean,
   },
   {
     says: "at 95 % sparsity a recurrent network with sparse weights beats the small dense one of equal non-zeros",
@@ -177,8 +189,8 @@ export const claims: readonly Claim<Config, Result>[] = [
     paper: null,
     scale: "reduced",
     unit: "bits per character saved",
-    measure: below("gradual", "small-dense", 0.95),
-    passes: ({ value }) => value > 0,
+    measure: frankly(below("gradual", "small-dense", 0.95)),
+    ...inTheMean,
   },
   {
     says: "the weights kept follow equation 1 exactly, at every update of every run",
@@ -196,7 +208,7 @@ export const claims: readonly Claim<Config, Result>[] = [
   },
   {
     says: "no weight is left outside the final mask",
-    where: "section 3",
+    where: "invariant",
     paper: 0,
     scale: "as published",
     unit: "weights",
@@ -233,7 +245,7 @@ export const claims: readonly Claim<Config, Result>[] = [
   },
   {
     says: "at 90 % sparsity the advantage remains at equal bytes, positions stored as 32-bit column indices",
-    where: "section 5 (storage of positions); extension",
+    where: "discussion (storage of positions); extension",
     paper: null,
     ...reduced,
     measure: aboveAtBytes(0.9, ({ csrBytes }) => csrBytes),
@@ -241,7 +253,7 @@ export const claims: readonly Claim<Config, Result>[] = [
   },
   {
     says: "at 50 % sparsity 32-bit column indices eat the saving: the stored network is no smaller than the dense one",
-    where: "section 5 (storage of positions); extension",
+    where: "discussion (storage of positions); extension",
     paper: null,
     scale: "reduced",
     unit: "bytes over dense bytes",
