@@ -13,7 +13,7 @@ import { printResult } from "../print.js";
 import { createProgress } from "../progress.js";
 import { normalisationNotes, readData } from "../prune/data.js";
 import { type PruneFlags, planOf, readDims } from "../prune/options.js";
-import { folded, packPruned } from "../prune/pack.js";
+import { folded } from "../prune/pack.js";
 import { pruneSource } from "../prune/prune.js";
 import { layerReports, optionsOf, type PruneReport, reportText } from "../prune/report.js";
 import { readSource } from "../prune/source.js";
@@ -128,7 +128,7 @@ export const register: Register = (command, terminal) => {
           flags.fold ? folded(program, params) : { program, params };
         const small = pack(pruned.program, pruned.params);
         const metadata = { ...source.metadata, ...normalisationNotes(data), "sparseland.prune": JSON.stringify(optionsOf(flags)) };
-        const content = writeModel(packPruned(small.program, small.params, pruned.masks, plan.pattern, metadata));
+        const content = writeModel(packModel({ ...small, masks: pruned.masks, metadata }));
         const given = pack(source.program, source.params);
         const dense = packModel({ ...given, metadata: source.metadata });
         const reread = readModel(content);

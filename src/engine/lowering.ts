@@ -90,6 +90,7 @@ export class Lowering {
   readonly #holders = new Map<Buffer, Set<number>>();
   readonly #geometry: Map<string, Geometry>;
   readonly #ends: Set<number>;
+  readonly #made = new Map<string, unknown>();
   #buffers = 0;
 
   constructor(
@@ -320,6 +321,12 @@ export class Lowering {
   fusable(value: number): Pending | undefined {
     const pending = this.pending.get(value);
     return pending && this.consumers[value]!.length === 1 && !this.#ends.has(value) ? pending : undefined;
+  }
+
+  /** What `make` gives, made once for a key: index lists that several operations walk. */
+  once<T>(key: string, make: () => T): T {
+    if (!this.#made.has(key)) this.#made.set(key, make());
+    return this.#made.get(key) as T;
   }
 
   /** Takes a pending step out, for a step that does its work too: those operations count as done. */

@@ -5,9 +5,10 @@
 import { InputError } from "../../core/index.js";
 import type { Operation } from "../../program/index.js";
 import { type Columns, columnsOf, ROWS } from "../layout.js";
-import { at, type Lowering, local, ONE, STRIP, whole } from "../lowering.js";
-import type { Domain } from "../step.js";
+import { at, type Epilogue, type Lowering, local, ONE, type Placed, STRIP, whole } from "../lowering.js";
+import type { Buffer, Domain } from "../step.js";
 import { countsOf, liveCount, type Topology, transposed } from "../topology.js";
+import { sliceBias, slicesOf } from "./sell.js";
 import { turn } from "./weights.js";
 
 /** Two tiles of 16 make a strip of the batch; on 128 samples as fast as the longer tiles or faster. */
@@ -16,7 +17,18 @@ const STRIP_KERNELS = { 2: "sp2_16", 4: "sp4_8" } as const;
 const GEMV_KERNELS = { 1: "spgemv1", 2: "spgemv2", 4: "spgemv4" } as const;
 
 /** Index lists of x W^T (`forward`) or x W on columns that lie `stride` bytes apart. */
-function matrixStreams(l: Lowering, topology: Topology, pattern: string, forward: boolean, stride: number) {
+function matrixStreams(l: Lowering, topology: Topology, pattern: string, forward: boolean, stride: number): MatrixStreams {
+  return l.once(`matrix:${pattern}:${forward}:${stride}`, () => makeStreams(l, topology, pattern, forward, stride));
+}
+
+interface MatrixStreams {
+  readonly rows: number;
+  readonly cnt: Buffer;
+  readonly idx: Buffer;
+  readonly order: Buffer | undefined;
+}
+
+function makeStreams(l: Lowering, topology: Topology, pattern: string, forward: boolean, stride: number): MatrixStreams {
   const rows = forward ? topology.rows / topology.block : topology.columns;
   const cnt = l.fixed(rows * 4, "counts");
   const idx = l.fixed(topology.capacity * 4, "offsets");
@@ -60,6 +72,8 @@ export function sparseProduct(l: Lowering, operation: Operation, forward: boolea
       const x = m === 1 ? l.rows(a) : l.columns(a);
       const stride = m === 1 ? 4 : (x.layout as Columns).stride;
       const weight = l.any(b);
+      if (m === 1 && forward && topology.block === 1 && l.options.frozen)
+        return slicedRow(l, operation, x, weight, topology, pattern, value, epilogue);
       const lists = matrixStreams(l, topology, pattern, forward, stride);
       const turned = forward ? undefined : turn(l, weight, lists.order!, () => liveCount(topology), topology.capacity);
       const result = l.allocate(value, layout);
@@ -106,6 +120,44 @@ export function sparseProduct(l: Lowering, operation: Operation, forward: boolea
       return result;
     },
   });
+}
+
+/** y = W x with W frozen: slices of four rows. */
+function slicedRow(
+  l: Lowering,
+  operation: Operation,
+  x: Placed,
+  weight: Placed,
+  topology: Topology,
+  pattern: string,
+  value: number,
+  { bias, lo, hi }: Epilogue,
+): Placed {
+  const lists = slicesOf(l, topology, pattern, weight);
+  const shift = bias && sliceBias(l, lists, bias);
+  const result = l.allocate(value, ROWS);
+  const { slices, cnt, idx, w, order } = lists;
+  l.step({
+    name: "sparse matmul",
+    domain: ONE,
+    reads: [whole(x), { buffer: w, local: false }, ...(shift ? [{ buffer: shift, local: false }] : [])],
+    writes: [whole(result)],
+    emit: (call) =>
+      call("sell4", {
+        m: slices,
+        cnt: cnt.address,
+        idx: idx.address,
+        w: w.address,
+        bias: shift ? shift.address : 0,
+        x: at(x),
+        y: at(result),
+        lo,
+        hi,
+        order: order.address,
+      }),
+  });
+  l.decide(operation, "sell4", "sparse, one row: four weights' rows in the lanes", l.paramOf(operation.inputs[1]!));
+  return result;
 }
 
 /** Pieces of rows that the weight gradient is cut into. */
