@@ -68,8 +68,11 @@ export async function* retrievalSuite(options: RetrievalOptions): AsyncGenerator
     say("choosing search options");
     const best = bestTrial(
       [
-        ...tune(index, tuning, { accuracy: promise, heapFactors: [1.1, 1.05, 1.02, 1, 0.98, 0.96, 0.94, 0.92, 0.9, 0.85, 0.8, 0.7] }, () =>
-          performance.now(),
+        ...tune(
+          index,
+          tuning,
+          { accuracy: promise, heapFactors: [1.1, 1.05, 1.02, 1, 0.98, 0.96, 0.94, 0.92, 0.9, 0.85, 0.8, 0.7] },
+          () => performance.now(),
         ),
       ],
       promise,

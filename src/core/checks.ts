@@ -23,7 +23,12 @@ export function requireInteger(option: string, value: unknown, min = 0, max = Nu
 }
 
 /** @throws OptionError unless `value` is a finite number in [min, max] */
-export function requireNumber(option: string, value: unknown, min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY): number {
+export function requireNumber(
+  option: string,
+  value: unknown,
+  min = Number.NEGATIVE_INFINITY,
+  max = Number.POSITIVE_INFINITY,
+): number {
   if (typeof value !== "number" || !Number.isFinite(value) || value < min || value > max) {
     throw new OptionError(option, `a finite number in [${min}, ${max}]`, value);
   }

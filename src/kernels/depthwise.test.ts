@@ -30,7 +30,12 @@ it("depthwise kernels equal their references bit for bit: odd sizes, both stride
         for (let i = 0; i < c * xh; i++) for (let k = xw; k < xrs / 4; k++) kernels.views().f32[x / 4 + i * (xrs / 4) + k] = 1e30;
         const args = {
           ...{ c, h, w, x, xps: xh * xrs, xrs, y: bench.floats(c * h * (yrs / 4)), yps: h * yrs, yrs, xh, xw, r0: 0 },
-          ...{ weight: bench.floats(c * 9), bias: bias ? bench.floats(c) : 0, lo: bias ? 0 : Number.NEGATIVE_INFINITY, hi: Number.POSITIVE_INFINITY },
+          ...{
+            weight: bench.floats(c * 9),
+            bias: bias ? bench.floats(c) : 0,
+            lo: bias ? 0 : Number.NEGATIVE_INFINITY,
+            hi: Number.POSITIVE_INFINITY,
+          },
         };
         requireSameBits(runBoth(kernels, name, reference, args), `${name} ${JSON.stringify(args)}`);
         cases++;
