@@ -12,12 +12,14 @@ import { against } from "../network/against.js";
 import { printResult } from "../print.js";
 import { createProgress } from "../progress.js";
 import { normalisationNotes, readData } from "../prune/data.js";
-import { type PruneFlags, planOf, readDims } from "../prune/options.js";
+import { optionsOf, type PruneFlags, planOf, readDims } from "../prune/options.js";
 import { folded } from "../prune/pack.js";
 import { pruneSource } from "../prune/prune.js";
-import { layerReports, optionsOf, type PruneReport, reportText } from "../prune/report.js";
+import { layerReports, type PruneReport, reportText } from "../prune/report.js";
 import { readSource } from "../prune/source.js";
+import { forgetCheckpoint } from "../prune/tuning.js";
 import type { Register } from "../registry.js";
+import { lockFolder } from "../run/lock.js";
 
 const fraction = (text: string): number => {
   const value = Number(text);
@@ -70,7 +72,7 @@ export const register: Register = (command, terminal) => {
     .addOption(new Option("--repair <name>", "new values for kept weights from calibration data: none, least-squares, obs"))
     .addOption(new Option("--data <name>", "data set for accuracy, calibration and fine-tuning: fashion-mnist, mnist, cifar10"))
     .addOption(new Option("--calibrate <n>", "training examples to calibrate on").argParser(whole(1)).default(256))
-    .addOption(new Option("--finetune <epochs>", "epochs of training under the mask").argParser(whole(0)).default(0))
+    .addOption(new Option("--finetune <epochs>", "epochs of training under the mask; resumable").argParser(whole(0)).default(0))
     .addOption(new Option("--rate <r>", "highest learning rate of the fine-tuning").argParser(positiveNumber).default(0.02))
     .addOption(new Option("--gradual", "raise the sparsity over the first half of the fine-tuning (Zhu and Gupta)"))
     .addOption(
@@ -97,7 +99,7 @@ export const register: Register = (command, terminal) => {
     .addOption(new Option("--explain", "only print the channel groups, what cutting one unit removes and why; prune nothing"))
     .addHelpText(
       "after",
-      "\n--out is the folder for model.safetensors, report.json and report.txt. The first convolution, depthwise convolutions and the last\nlayer stay dense unless --also-prune or --layer says otherwise. --threads defaults to 1: times are comparable.",
+      "\n--out is the folder for model.safetensors, report.json and report.txt. The first convolution, depthwise convolutions and the last\nlayer stay dense unless --also-prune or --layer says otherwise. A fine-tuning that was stopped goes on after its last finished epoch when the same command is given again.\n--threads defaults to 1: times are comparable.",
     )
     .action(async (path: string, flags: PruneFlags) => {
       if (flags.explain) {
@@ -113,6 +115,7 @@ export const register: Register = (command, terminal) => {
       const source = readSource(terminal, path, flags.arch, readDims(flags.dim));
       const data = await readData(terminal, flags, source.metadata);
       const progress = createProgress(terminal);
+      const release = flags.finetune > 0 ? lockFolder(out) : () => {};
       const engine = await createEngine({ threads: flags.threads ?? 1 });
       const bar = progress.bar("prune", 1000);
       try {
@@ -120,6 +123,7 @@ export const register: Register = (command, terminal) => {
           engine,
           data,
           seed: flags.seed ?? 0,
+          folder: out,
           now: terminal.now,
           progress: (done, total, words) => bar.update((1000 * done) / total, words),
           log: progress.log,
@@ -152,11 +156,13 @@ export const register: Register = (command, terminal) => {
           layers: layerReports(pruned.layers, timings),
           groups: pruned.groups,
           rearranged: pruned.rearranged,
+          curve: pruned.curve,
         };
         writeWhole(join(out, "model.safetensors"), content);
         if (pruned.channels !== null) writeWhole(join(out, "channels.txt"), `${pruned.channels}\n`);
         writeWhole(join(out, "report.txt"), `${reportText(report, 160)}\n`);
         writeWhole(join(out, "report.json"), `${JSON.stringify(report, null, 2)}\n`);
+        forgetCheckpoint(out);
         printResult(
           terminal,
           flags,
@@ -168,6 +174,7 @@ export const register: Register = (command, terminal) => {
         bar.stop();
         progress.stop();
         engine.close();
+        release();
       }
     });
 };

@@ -131,3 +131,8 @@ export function readDims(texts: readonly string[]): Readonly<Record<string, numb
     }),
   );
 }
+
+/** The options that made this file, for the report and the file's metadata. */
+export const optionsOf = ({ json: _, out: __, verbose: ___, ...rest }: PruneFlags): Readonly<Record<string, unknown>> => ({
+  ...rest,
+});

@@ -8,17 +8,18 @@ import { countKept, type Mask, type Updater } from "../../src/sparsity/index.js"
 import {
   accuracyOf,
   type Calibration,
+  type CurvePoint,
   type CutUnit,
   calibrationOf,
-  fineTune,
   type PrunedLayer,
   pruneChannels,
   pruneProgram,
   rearrangeChannels,
   reestimateBatchNorm,
 } from "../../src/train/index.js";
-import type { PruneFlags, PrunePlan } from "./options.js";
+import { optionsOf, type PruneFlags, type PrunePlan } from "./options.js";
 import type { Source } from "./source.js";
+import { tune } from "./tuning.js";
 
 /** One step of the account: what was done, and the accuracy after it (null without data). */
 export interface Stage {
@@ -40,6 +41,8 @@ export interface Pruned {
   readonly channels: string | null;
   /** Retained sum of |w| of kernel groups before and after rearrangement, as shares of the whole. */
   readonly rearranged: { readonly before: number; readonly sorted: number; readonly after: number } | null;
+  /** The fine-tuning, epoch by epoch. */
+  readonly curve: readonly CurvePoint[];
 }
 
 /** What the steps use of the world. */
@@ -47,6 +50,8 @@ export interface PruneContext {
   readonly engine: Engine;
   readonly data: DatasetSplits | undefined;
   readonly seed: number;
+  /** The output folder: holds the checkpoint of a fine-tuning that is under way. */
+  readonly folder: string;
   readonly now: () => number;
   readonly progress: (done: number, total: number, words: string) => void;
   readonly log: (line: string) => void;
@@ -56,13 +61,12 @@ const calibrationBatch = 32;
 
 /** @throws InputError, OptionError from any step */
 export async function pruneSource(source: Source, plan: PrunePlan, flags: PruneFlags, context: PruneContext): Promise<Pruned> {
-  const { engine, data, seed, now, progress, log } = context;
+  const { engine, data, seed, folder, now, progress, log } = context;
   const rng = createRng(seed);
   const stages: Stage[] = [];
   let { program, params } = source;
   let since = now();
-  const stage = (name: string) => {
-    const seconds = (now() - since) / 1000;
+  const stage = (name: string, seconds = (now() - since) / 1000) => {
     const accuracy = data ? accuracyOf(engine, program, params, data.test) : null;
     stages.push({ stage: name, accuracy, seconds });
     log(
@@ -92,6 +96,7 @@ export async function pruneSource(source: Source, plan: PrunePlan, flags: PruneF
   let groups: readonly CutUnit[] = [];
   let channels: string | null = null;
   let updater: Updater | undefined;
+  let curve: readonly CurvePoint[] = [];
   if (plan.pattern.kind === "channels") {
     const cut = pruneChannels({
       ...common,
@@ -124,39 +129,36 @@ export async function pruneSource(source: Source, plan: PrunePlan, flags: PruneF
   }
   if (flags.finetune > 0 && data) {
     const square = data.train.shape.length === 3 && flags.data === "cifar10";
-    const run = fineTune({
-      engine,
-      program,
-      params,
-      ...(updater ? { updater } : { masks }),
-      train: data.train,
-      test: data.test,
-      epochs: flags.finetune,
-      rate: flags.rate,
-      batchSize: Math.min(128, data.train.count),
-      augment: square ? [padCrop(4), horizontalFlip()] : [],
-      seed,
-      now,
-    });
-    let next = await run.next();
-    while (!next.done) {
-      const event = next.value;
-      if (event.kind === "step") progress(event.step, event.steps, `fine-tuning, loss ${event.loss.toFixed(3)}`);
-      else
-        log(
-          `epoch ${event.point.epoch}: accuracy ${(100 * event.point.testAccuracy).toFixed(2)} %, sparsity ${(100 * event.point.sparsity).toFixed(1)} %`,
-        );
-      next = await run.next();
-    }
-    ({ params, masks } = next.value);
-    stage(`fine-tuned (${flags.finetune} epochs)`);
+    const tuned = await tune(
+      {
+        engine,
+        program,
+        params,
+        ...(updater ? { updater } : { masks }),
+        train: data.train,
+        test: data.test,
+        epochs: flags.finetune,
+        rate: flags.rate,
+        batchSize: Math.min(128, data.train.count),
+        augment: square ? [padCrop(4), horizontalFlip()] : [],
+        seed,
+        now,
+      },
+      optionsOf(flags),
+      { folder, progress, log },
+    );
+    ({ params, masks, curve } = tuned);
+    stage(
+      `fine-tuned (${flags.finetune} epochs)`,
+      curve.reduce((sum, point) => sum + point.seconds, 0),
+    );
   }
   const finished = layers.map((layer) => {
     const mask = masks[layer.path];
     const kept = mask ? countKept(mask) : layer.weights;
     return { ...layer, kept, sparsity: 1 - kept / layer.weights, note: flags.gradual && mask ? "gradual magnitude" : layer.note };
   });
-  return { program, params, masks, stages, layers: finished, groups, channels, rearranged };
+  return { program, params, masks, stages, layers: finished, groups, channels, rearranged, curve };
 }
 
 /** Gradual magnitude pruning over the first half of the fine-tuning, to the sparsity that was asked for. */

@@ -3,7 +3,6 @@ import { columnsText } from "../../papers/harness/index.js";
 import type { LayerTiming } from "../../src/runtime/index.js";
 import type { CutUnit, PrunedLayer } from "../../src/train/index.js";
 import { bytes, milliseconds, percent, times, whole } from "../report/html.js";
-import type { PruneFlags } from "./options.js";
 import type { Pruned, Stage } from "./prune.js";
 
 /** A layer with what was measured of it at batch 1; null where it stayed dense. */
@@ -31,6 +30,8 @@ export interface PruneReport {
   readonly layers: readonly LayerReport[];
   readonly groups: readonly CutUnit[];
   readonly rearranged: Pruned["rearranged"];
+  /** The fine-tuning, epoch by epoch; empty without one. */
+  readonly curve: Pruned["curve"];
 }
 
 /** Joins what was pruned with what was measured. */
@@ -42,16 +43,11 @@ export function layerReports(layers: readonly PrunedLayer[], timings: readonly L
   });
 }
 
-/** The options that made this file, for the report and the file's metadata. */
-export const optionsOf = ({ json: _, out: __, verbose: ___, ...rest }: PruneFlags): Readonly<Record<string, unknown>> => ({
-  ...rest,
-});
-
 const accuracy = (value: number | null): string => (value === null ? "-" : percent(value));
 
 /** The report as text. */
 export function reportText(report: PruneReport, width: number): string {
-  const { params, sparsity, bytes: size, time, layers, groups, rearranged } = report;
+  const { params, sparsity, bytes: size, time, layers, groups, rearranged, curve } = report;
   const parts: string[] = [];
   const zeros = sparsity
     ? `, ${percent(sparsity.prunedLayers, 1)} zeros in pruned layers, ${percent(sparsity.allWeights, 1)} in all weights`
@@ -69,6 +65,21 @@ export function reportText(report: PruneReport, width: number): string {
       width,
     ),
   );
+  if (curve.length > 0)
+    parts.push(
+      columnsText(
+        ["epoch", "loss", "accuracy", "sparsity", "rate at its end", "seconds"],
+        curve.map((p) => [
+          String(p.epoch),
+          p.trainLoss.toFixed(3),
+          percent(p.testAccuracy),
+          percent(p.sparsity, 1),
+          p.learningRate.toPrecision(2),
+          p.seconds.toFixed(1),
+        ]),
+        width,
+      ),
+    );
   parts.push(`file: ${bytes(size.pruned)}, dense ${bytes(size.dense)} (${(size.pruned / size.dense).toFixed(3)} of it)`);
   parts.push(
     `batch 1, ${report.threads} thread${report.threads === 1 ? "" : "s"}: ${milliseconds(time.prunedMs)} ms, dense ${milliseconds(time.denseMs)} ms (${times(time.speedup)})`,

@@ -36,6 +36,8 @@ export interface TrainOptions {
   readonly initial?: Tree<Tensor>;
   /** A checkpoint of this same run to go on from. */
   readonly resume?: Uint8Array | undefined;
+  /** What else makes this run what it is (the weights it begins from, the bytes of its data): a checkpoint with another label is refused. */
+  readonly label?: string | undefined;
   /** Milliseconds from a monotonic clock, for the curve's seconds. */
   readonly now: () => number;
   /** Steps between `step` events, at least 1; default 20. */
@@ -133,6 +135,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
     [0, steps >> 1, steps].map((step) => [rate(step), updater?.targetSparsity(step) ?? 0]),
     options.storage ?? "auto",
     options.train.count,
+    ...(options.label === undefined ? [] : [options.label]),
   ]);
   const common = { engine, model, optimizer, batchSize: options.batchSize, storage: options.storage ?? "auto", stored };
 

@@ -71,6 +71,10 @@ export interface FineTuneOptions {
   readonly decay?: number;
   readonly augment?: readonly Augmentation[];
   readonly seed: number;
+  /** A checkpoint of this same fine-tuning to go on from. */
+  readonly resume?: Uint8Array | undefined;
+  /** Names the pruned network: a checkpoint with another label is refused. */
+  readonly label?: string | undefined;
   readonly now: () => number;
 }
 
@@ -92,6 +96,8 @@ export async function* fineTune(options: FineTuneOptions): AsyncGenerator<TrainE
     decay = 1e-4,
     augment = [],
     seed,
+    resume,
+    label,
     now,
   } = options;
   const epochs = requireInteger("fineTune.epochs", options.epochs, 1);
@@ -111,6 +117,8 @@ export async function* fineTune(options: FineTuneOptions): AsyncGenerator<TrainE
     updater,
     augment,
     initial: params,
+    resume,
+    label,
     now,
   });
 }
