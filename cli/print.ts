@@ -1,5 +1,5 @@
 /** How every command prints its result. */
-import type { CommonOptions } from "./registry.js";
+import type { CommonOptions } from "./command.js";
 import type { Terminal } from "./terminal.js";
 
 /** Prints a result: the document with `--json`, else the text. */

@@ -4,10 +4,11 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { InputError, OptionError } from "../src/core/index.js";
+import type { CommandEntry, CommonOptions, Register } from "./command.js";
 import { registerFor } from "./commands/reproduce.js";
 import { printResult } from "./print.js";
 import { exitBadInput, exitFailed, exitOk, runCommandLine } from "./program.js";
-import { type CommandEntry, type CommonOptions, commands, type Register } from "./registry.js";
+import { commands } from "./registry.js";
 import { CheckFailed } from "./terminal.js";
 import { testTerminal } from "./testing/terminal.js";
 

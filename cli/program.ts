@@ -1,7 +1,8 @@
 /** The command line: finds the subcommand, loads it, runs it, and turns errors into one clear line and an exit code. */
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { InputError } from "../src/core/index.js";
-import { type CommandEntry, commands } from "./registry.js";
+import type { CommandEntry } from "./command.js";
+import { commands } from "./registry.js";
 import { CheckFailed, type Terminal } from "./terminal.js";
 import { version } from "./version.js";
 

@@ -3,9 +3,9 @@ import { availableParallelism } from "node:os";
 import { Option } from "commander";
 import { columnsText, thisMachine } from "../../papers/harness/index.js";
 import { createEngine } from "../../src/engine/index.js";
+import type { CommonOptions, Register } from "../command.js";
 import { against } from "../network/against.js";
 import { printResult } from "../print.js";
-import type { CommonOptions, Register } from "../registry.js";
 import { milliseconds, times } from "../report/html.js";
 import { positive, readModelFile } from "./model-argument.js";
 

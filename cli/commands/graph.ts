@@ -26,9 +26,9 @@ import {
   sampleDigraph,
   writeGraph,
 } from "../../src/graphs/index.js";
+import type { CommonOptions, Register } from "../command.js";
 import { printResult } from "../print.js";
 import { createProgress } from "../progress.js";
-import type { CommonOptions, Register } from "../registry.js";
 import type { Terminal } from "../terminal.js";
 
 interface ReadFlags extends CommonOptions {

@@ -24,9 +24,9 @@ import {
   tune,
 } from "../../src/retrieval/index.js";
 import { createSearchPool, openIndexFile, readIndexHeader, readVectors, writeIndexFile } from "../../src/retrieval/index.node.js";
+import type { CommonOptions, Register } from "../command.js";
 import { printResult } from "../print.js";
 import { createProgress } from "../progress.js";
-import type { CommonOptions, Register } from "../registry.js";
 import { learnedQuery, loadEncoder, readTexts, registerTraining, type TextKind, textOf } from "../retrieval/texts.js";
 import type { Terminal } from "../terminal.js";
 

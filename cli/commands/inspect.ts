@@ -3,11 +3,11 @@ import { Option } from "commander";
 import { columnsText } from "../../papers/harness/index.js";
 import { createEngine } from "../../src/engine/index.js";
 import { timeLayers } from "../../src/runtime/index.js";
+import type { CommonOptions, Register } from "../command.js";
 import { layersOfFile, totalsOf } from "../network/file.js";
 import { forecast } from "../network/forecast.js";
 import { timingReason } from "../network/reason.js";
 import { printResult } from "../print.js";
-import type { CommonOptions, Register } from "../registry.js";
 import { amount, bytes, milliseconds, percent, whole } from "../report/html.js";
 import { positive, readModelFile } from "./model-argument.js";
 

@@ -3,9 +3,9 @@
 import { columnsText } from "../../papers/harness/index.js";
 import { InputError } from "../../src/core/index.js";
 import { type MethodEntry, methods, type OptionSpec } from "../../src/methods/index.js";
+import type { CommonOptions, Register } from "../command.js";
 import { printResult } from "../print.js";
 import { nearest } from "../recipe/nearest.js";
-import type { CommonOptions, Register } from "../registry.js";
 
 /** The range of an option in words. */
 function rangeOf({ type, minimum, maximum, belowMaximum, choices }: OptionSpec): string {

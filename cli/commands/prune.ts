@@ -8,6 +8,7 @@ import { createLoader, type Dataset } from "../../src/data/index.js";
 import { createEngine, type Engine } from "../../src/engine/index.js";
 import { channelGraph, describeChannels } from "../../src/program/index.js";
 import { createSession, type ModelFile, packModel, readModel, writeModel } from "../../src/runtime/index.js";
+import type { Register } from "../command.js";
 import { against } from "../network/against.js";
 import { printResult } from "../print.js";
 import { createProgress } from "../progress.js";
@@ -18,7 +19,6 @@ import { pruneSource } from "../prune/prune.js";
 import { layerReports, type PruneReport, reportText } from "../prune/report.js";
 import { readSource } from "../prune/source.js";
 import { forgetCheckpoint } from "../prune/tuning.js";
-import type { Register } from "../registry.js";
 import { lockFolder } from "../run/lock.js";
 
 const fraction = (text: string): number => {

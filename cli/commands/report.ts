@@ -3,8 +3,8 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { writeWhole } from "../../src/core/files.node.js";
 import { InputError } from "../../src/core/index.js";
+import type { CommonOptions, Register } from "../command.js";
 import { printResult } from "../print.js";
-import type { CommonOptions, Register } from "../registry.js";
 import { type NamedRun, reportPage } from "../report/page.js";
 import { parseResults } from "../run/results.js";
 

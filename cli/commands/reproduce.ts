@@ -18,10 +18,10 @@ import {
 } from "../../papers/harness/index.js";
 import { writeWhole } from "../../src/core/files.node.js";
 import { InputError } from "../../src/core/index.js";
+import type { CommonOptions, Register } from "../command.js";
 import { dataFolder } from "../data-folder.js";
 import { printResult } from "../print.js";
 import { type Bar, createProgress } from "../progress.js";
-import type { CommonOptions, Register } from "../registry.js";
 import { figureFile } from "../report/plots.js";
 import { CheckFailed, type Terminal } from "../terminal.js";
 

@@ -5,11 +5,11 @@ import { join, resolve } from "node:path";
 import { Option } from "commander";
 import { columnsText } from "../../papers/harness/index.js";
 import { InputError } from "../../src/core/index.js";
+import type { CommonOptions, Register } from "../command.js";
 import { printResult } from "../print.js";
 import { type Bar, createProgress } from "../progress.js";
 import { quickened, readRecipe } from "../recipe/recipe.js";
 import { mostBytes } from "../recipe/yaml.js";
-import type { CommonOptions, Register } from "../registry.js";
 import { bytes, milliseconds, percent, times, whole } from "../report/html.js";
 import type { RunResults } from "../run/results.js";
 import { type RunProgress, runRecipe } from "../run/runner.js";
@@ -80,24 +80,40 @@ function progressOf(terminal: Terminal, epochs: number) {
   return { onProgress, stop: () => progress.stop() };
 }
 
-/** The closing table. */
+/** What the networks are, and what they take: two tables. */
 export function resultsText({ entries, machine }: RunResults, width: number): string {
-  const rows = entries.map((entry) => [
-    entry.name,
-    percent(entry.testAccuracy),
-    whole(entry.nonZeros),
-    bytes(entry.bytesOnDisk),
-    milliseconds(entry.msBatch1),
-    times(entry.speedupBatch1),
-    milliseconds(entry.msBatch64),
-    times(entry.speedupBatch64),
-  ]);
-  const table = columnsText(
-    ["network", "accuracy", "non-zeros", "on disk", "batch 1, ms", "speed-up", "batch 64, ms", "speed-up"],
-    rows,
+  const dense = entries.find(({ method }) => method === "dense");
+  const what = columnsText(
+    ["network", "accuracy", "sparsity", "non-zeros", "on disk", "of dense"],
+    entries.map((entry) => [
+      entry.name,
+      percent(entry.testAccuracy),
+      percent(entry.realisedSparsity, 1),
+      whole(entry.nonZeros),
+      bytes(entry.bytesOnDisk),
+      dense ? percent(entry.bytesOnDisk / dense.bytesOnDisk, 1) : "-",
+    ]),
     width,
   );
-  return `${table}\n\nMeasured on ${machine.cpu}, one thread; speed-up is the dense network's time over this one's, timed in turns.`;
+  const { threads } = machine;
+  const counts = threads === 1 ? ["1 thread"] : ["1 thread", `${threads} threads`];
+  const pairs = (entry: RunResults["entries"][number]) =>
+    [
+      [entry.msBatch1, entry.speedupBatch1],
+      [entry.msBatch64, entry.speedupBatch64],
+      [entry.msBatch1Threads, entry.speedupBatch1Threads],
+      [entry.msBatch64Threads, entry.speedupBatch64Threads],
+    ].slice(0, 2 * counts.length) as [number, number][];
+  const time = columnsText(
+    ["milliseconds", ...counts.flatMap((count) => [`b1, ${count}`, "gain", `b64, ${count}`, "gain"]), "sparse layers"],
+    entries.map((entry) => [
+      entry.name,
+      ...pairs(entry).flatMap(([ms, gain]) => [milliseconds(ms), times(gain)]),
+      entry.speedupSparseLayers === undefined ? "-" : times(entry.speedupSparseLayers),
+    ]),
+    width,
+  );
+  return `${what}\n\n${time}\n\nMeasured on ${machine.cpu}; b1 and b64: batches of 1 and 64. Gain: the dense network's time over this one's, timed in turns;\nsparse layers: the same for the layers that run sparse alone, inside the plans of both networks at batch 1, one thread.`;
 }
 
 /** The `run` command. */

@@ -14,9 +14,9 @@ import {
   simulateFalseMatch,
   simulateFalseMiss,
 } from "../../src/memory/index.js";
+import type { CommonOptions, Register } from "../command.js";
 import { printResult } from "../print.js";
 import { createProgress } from "../progress.js";
-import type { CommonOptions, Register } from "../registry.js";
 import { figureFile } from "../report/plots.js";
 import type { Terminal } from "../terminal.js";
 

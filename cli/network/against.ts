@@ -1,6 +1,7 @@
 /** A model against a dense one, timed in turns through sessions: what a user of the package gets by default. */
+import type { Tree } from "../../src/core/index.js";
 import type { Engine } from "../../src/engine/index.js";
-import { createSession, type LayerTiming, type ModelFile, type SessionOptions } from "../../src/runtime/index.js";
+import { createSession, type LayerTiming, layerTimes, type ModelFile, type SessionOptions } from "../../src/runtime/index.js";
 import { inputOf } from "./file.js";
 import { timeInTurns } from "./timing.js";
 
@@ -25,7 +26,12 @@ export async function against(
   dense: ModelFile,
   batches: readonly { readonly batch: number; readonly runs: number }[],
   now: () => number,
-): Promise<{ readonly times: readonly Against[]; readonly layers: readonly LayerTiming[] }> {
+): Promise<{
+  readonly times: readonly Against[];
+  readonly layers: readonly LayerTiming[];
+  /** Milliseconds of each layer inside the plan of batch 1, one thread, of both. */
+  readonly inPlan: { readonly own: Tree<number>; readonly dense: Tree<number> };
+}> {
   const open = (model: ModelFile, kernels: SessionOptions["kernels"] & string) => createSession(model, { engine, kernels, now });
   const sessions = [await open(file, "measured"), await open(dense, "dense")] as const;
   try {
@@ -38,7 +44,8 @@ export async function against(
       const [ms, denseMs] = timeInTurns(candidates, runs, now) as [number, number];
       return { batch, ms, denseMs };
     });
-    return { times, layers: sessions[0].layers };
+    const [own, base] = sessions.map((session) => layerTimes(session.plan(1), now)) as [Tree<number>, Tree<number>];
+    return { times, layers: sessions[0].layers, inPlan: { own, dense: base } };
   } finally {
     for (const session of sessions) session.close();
   }

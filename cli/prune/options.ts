@@ -2,7 +2,7 @@
 import { InputError, OptionError } from "../../src/core/index.js";
 import { type DistributionName, distributions, type SplitName } from "../../src/sparsity/index.js";
 import type { LayerRule, PruneMethod, PrunePattern, Repair } from "../../src/train/index.js";
-import type { CommonOptions } from "../registry.js";
+import type { CommonOptions } from "../command.js";
 
 /** What commander gives. */
 export interface PruneFlags extends CommonOptions {

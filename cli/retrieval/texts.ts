@@ -15,9 +15,9 @@ import {
   type TextDocument,
   writeEncoder,
 } from "../../src/retrieval/index.js";
+import type { CommonOptions } from "../command.js";
 import { printResult } from "../print.js";
 import { createProgress } from "../progress.js";
-import type { CommonOptions } from "../registry.js";
 import type { Terminal } from "../terminal.js";
 import { type TextPair, trainEncoder } from "./train-encoder.js";
 

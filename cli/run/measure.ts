@@ -36,12 +36,13 @@ export async function measureEntry(
   const measured = new Map(one.layers.map((layer) => [layer.path, layer]));
   const layers = entry.layers.map((layer) => {
     const found = measured.get(layer.name);
-    if (!found) return { ...layer, kernel: "dense", reason: "not pruned" };
-    const { choice, denseMs, sparseMs } = found;
-    return { ...layer, kernel: choice, reason: timingReason(found), ms: choice === "sparse" ? sparseMs : denseMs, denseMs };
+    const times = { ms: one.inPlan.own[layer.name], denseMs: one.inPlan.dense[layer.name] };
+    return found
+      ? { ...layer, ...times, kernel: found.choice, reason: timingReason(found) }
+      : { ...layer, ...times, kernel: "dense", reason: "not pruned" };
   });
-  const made = one.layers.filter(({ choice }) => choice === "sparse");
-  const total = (of: (layer: (typeof made)[number]) => number) => made.reduce((sum, layer) => sum + of(layer), 0);
+  const made = layers.filter(({ kernel, ms, denseMs }) => kernel === "sparse" && ms !== undefined && denseMs !== undefined);
+  const total = (of: (layer: (typeof made)[number]) => number | undefined) => made.reduce((sum, layer) => sum + of(layer)!, 0);
   const [first, many] = one.times as [(typeof one.times)[number], (typeof one.times)[number]];
   return {
     ...entry,
@@ -50,8 +51,10 @@ export async function measureEntry(
     msBatch64: many.ms,
     msBatch1Threads: all.times[0]!.ms,
     msBatch64Threads: all.times[1]!.ms,
+    speedupBatch1Threads: all.times[0]!.denseMs / all.times[0]!.ms,
+    speedupBatch64Threads: all.times[1]!.denseMs / all.times[1]!.ms,
     speedupBatch1: first.denseMs / first.ms,
     speedupBatch64: many.denseMs / many.ms,
-    speedupSparseLayers: made.length === 0 ? undefined : total(({ denseMs }) => denseMs) / total(({ sparseMs }) => sparseMs),
+    speedupSparseLayers: made.length === 0 ? undefined : total(({ denseMs }) => denseMs) / total(({ ms }) => ms),
   };
 }

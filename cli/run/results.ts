@@ -29,7 +29,7 @@ const layer = object({
   /** The kernel that the compiled plan chose by measured cost. */
   kernel: optional(text()),
   reason: optional(text()),
-  /** Time of the layer's step in the plan, milliseconds, batch 1, one thread. */
+  /** Time of the layer's operations inside the whole network's plan, milliseconds, batch 1, one thread. */
   ms: optional(amount),
   /** Time of the same layer in the dense network's plan. */
   denseMs: optional(amount),
@@ -73,7 +73,9 @@ const entry = object({
   /** Dense time over this time. */
   speedupBatch1: amount,
   speedupBatch64: amount,
-  /** Over the layers made sparse alone, batch 1. */
+  speedupBatch1Threads: amount,
+  speedupBatch64Threads: amount,
+  /** Of the layers that run sparse alone, batch 1, one thread: their time in the dense network's plan over that in this one's. */
   speedupSparseLayers: optional(amount),
   /** The model reloaded from disk gave the same predictions. */
   reloadedEqual: flag,

@@ -18,7 +18,15 @@ import { augmentationsOf, modelOfEntry, optimizerOf, rateOf, stepsOf, updaterOf 
 /** An entry's result without what is measured by the clock when all are trained. */
 export type TrainedEntry = Omit<
   EntryResult,
-  "msBatch1" | "msBatch64" | "msBatch1Threads" | "msBatch64Threads" | "speedupBatch1" | "speedupBatch64" | "speedupSparseLayers"
+  | "msBatch1"
+  | "msBatch64"
+  | "msBatch1Threads"
+  | "msBatch64Threads"
+  | "speedupBatch1"
+  | "speedupBatch64"
+  | "speedupBatch1Threads"
+  | "speedupBatch64Threads"
+  | "speedupSparseLayers"
 >;
 
 /** What training an entry needs. */

@@ -35,13 +35,18 @@ function wrap(text: string, width: number): string[] {
   return [...lines, line];
 }
 
+/** A number with its unit, or a dash where there is none. */
+const NUMERIC = /^(-|[+−-]?\d[\d,]*(\.\d+)?(e[+-]?\d+)? ?(%|×|[kMGTP]?B|[kMGTP])?)$/;
+
 /** Rows as aligned columns; the first column wraps so that a line fits `width` where it can. Numbers stand to the right. */
 export function columnsText(columns: readonly string[], rows: readonly (readonly (string | number)[])[], width = 120): string {
   const cells = [columns, ...rows].map((row) => row.map((cell) => (typeof cell === "number" ? short(cell) : cell)));
   const widths = columns.map((_, i) => Math.max(...cells.map((row) => row[i]?.length ?? 0)));
   const others = widths.slice(1).reduce((sum, w) => sum + w + 2, 0);
   widths[0] = Math.min(widths[0]!, Math.max(24, width - others));
-  const right = columns.map((_, i) => rows.length > 0 && rows.every((row) => typeof row[i] === "number"));
+  const right = columns.map(
+    (_, i) => rows.length > 0 && rows.every((row) => typeof row[i] === "number" || NUMERIC.test(row[i] ?? "")),
+  );
   const line = (row: readonly string[]) => {
     const first = wrap(row[0] ?? "", widths[0]!);
     return first

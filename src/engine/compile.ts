@@ -23,6 +23,8 @@ export interface Compiled {
   readonly phases: readonly (Phase & { readonly meets: boolean })[];
   /** Phases that depend on params alone: empty unless params are frozen. */
   readonly preparation: readonly (Phase & { readonly meets: boolean })[];
+  /** Of every instruction of `phases`, in order, the operation that it works for. */
+  readonly origins: Int32Array;
   readonly patches: readonly Patch[];
   readonly refreshers: Lowering["refreshers"];
   readonly inputs: Tree<{
@@ -156,6 +158,7 @@ function splitPrepared(l: Lowering, program: Program): { prepared: Step[]; repea
 
 function write(l: Lowering, program: Program, frozen: boolean, ends: Pick<Compiled, "inputs" | "outputs">): Compiled {
   const patches: Patch[] = [];
+  const origins: number[] = [];
   const { prepared, repeated } = frozen ? splitPrepared(l, program) : { prepared: [], repeated: l.steps };
   const keep = new Set(l.keep);
   for (const step of prepared) for (const { buffer } of step.writes) keep.add(buffer);
@@ -166,8 +169,9 @@ function write(l: Lowering, program: Program, frozen: boolean, ends: Pick<Compil
   for (const [buffer, offset] of offsets) buffer.address = base + offset;
   return {
     ...ends,
-    preparation: encodeIntervals(first, patches),
-    phases: encodeIntervals(intervals, patches),
+    preparation: encodeIntervals(first, patches, []),
+    phases: encodeIntervals(intervals, patches, origins),
+    origins: Int32Array.from(origins),
     patches,
     refreshers: l.refreshers,
     decisions: l.decisions,
@@ -178,14 +182,14 @@ function write(l: Lowering, program: Program, frozen: boolean, ends: Pick<Compil
   };
 }
 
-function encodeIntervals(intervals: readonly Interval[], patches: Patch[]): (Phase & { meets: boolean })[] {
+function encodeIntervals(intervals: readonly Interval[], patches: Patch[], origins: number[]): (Phase & { meets: boolean })[] {
   return intervals.flatMap(({ lanes }) =>
-    lanes.map((steps, i) => ({ parts: encodeLane(steps, patches), meets: i === lanes.length - 1 })),
+    lanes.map((steps, i) => ({ parts: encodeLane(steps, patches, origins), meets: i === lanes.length - 1 })),
   );
 }
 
 /** The code of steps of one domain: unit by unit, each unit through all steps. */
-function encodeLane(steps: readonly Step[], patches: Patch[]): Instruction[][] {
+function encodeLane(steps: readonly Step[], patches: Patch[], origins: number[]): Instruction[][] {
   const { units, parts } = steps[0]!.domain;
   const code: Instruction[][] = [];
   for (let part = 0; part < parts; part++) {
@@ -194,12 +198,11 @@ function encodeLane(steps: readonly Step[], patches: Patch[]): Instruction[][] {
     const to = Math.floor((units * (part + 1)) / parts);
     for (let unit = from; unit < to; unit++) {
       for (const step of steps) {
-        step.emit((kernel, args) => list.push(instruction(kernel, args, patches)), {
-          unit,
-          part,
-          first: unit === from,
-          last: unit === to - 1,
-        });
+        const call = (kernel: Parameters<typeof encode>[0], args: Readonly<Record<string, Argument>>) => {
+          list.push(instruction(kernel, args, patches));
+          origins.push(step.operation ?? -1);
+        };
+        step.emit(call, { unit, part, first: unit === from, last: unit === to - 1 });
       }
     }
     code.push(list);

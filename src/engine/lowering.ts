@@ -303,9 +303,9 @@ export class Lowering {
     return placed;
   }
 
-  /** Appends a step. */
+  /** Appends a step for the operation being lowered. */
   step(step: Step): void {
-    this.steps.push(step);
+    this.steps.push({ ...step, operation: this.at });
   }
 
   /** Leaves a result pending until something needs it. */

@@ -42,7 +42,7 @@ export interface Plan {
   readonly bytes: number;
   /** What runs between two meetings of threads. */
   readonly intervals: Compiled["intervals"];
-  /** Times every kernel call of one run on this thread. */
+  /** Times every kernel call of one run on this thread: a row for each kernel of each operation, the costliest first. */
   profile(now: () => number): ProfileRow[];
   close(): void;
 }
@@ -187,7 +187,7 @@ export function createPlan(compiled: Compiled, params: ParamStore, host: PlanHos
     intervals: compiled.intervals,
     profile(now) {
       step();
-      return profile(kernels, main, host.scratch(), now);
+      return profile(kernels, main, host.scratch(), now, compiled.origins);
     },
     close() {
       if (closed) return;

@@ -53,6 +53,8 @@ export interface Step {
   readonly writes: readonly Access[];
   /** Emits the calls of one unit; buffers have their addresses by then. */
   readonly emit: (call: Call, at: UnitAt) => void;
+  /** Number of the program's operation that it works for. */
+  readonly operation?: number;
 }
 
 /** An instruction with arguments that follow a topology. */

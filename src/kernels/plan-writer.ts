@@ -139,6 +139,8 @@ export function callKernel(kernels: Kernels, kernel: KernelName, args: Readonly<
 /** Time spent in one kernel over a plan. */
 export interface ProfileRow {
   readonly kernel: KernelName;
+  /** What `origins` says of these calls. */
+  readonly operation?: number;
   readonly calls: number;
   readonly ms: number;
 }
@@ -149,10 +151,18 @@ export interface ProfileRow {
  * @param plan    address from `writePlan`
  * @param scratch address of one thread's scratch memory
  * @param now     a clock in milliseconds
- * @returns one row a kernel, the costliest first
+ * @param origins a number for each instruction, in order; calls of different numbers get rows of their own
+ * @returns one row a kernel (and origin), the costliest first
  */
-export function profile(kernels: Kernels, plan: number, scratch: number, now: () => number): ProfileRow[] {
-  const rows = new Map<KernelName, { calls: number; ms: number }>();
+export function profile(
+  kernels: Kernels,
+  plan: number,
+  scratch: number,
+  now: () => number,
+  origins?: ArrayLike<number>,
+): ProfileRow[] {
+  const rows = new Map<string, { kernel: KernelName; operation?: number; calls: number; ms: number }>();
+  let count = 0;
   const words = kernels.views().u32;
   const phases = words[plan / 4]!;
   for (let i = 0; i < phases; i++) {
@@ -160,14 +170,18 @@ export function profile(kernels: Kernels, plan: number, scratch: number, now: ()
     const table = words[plan / 4 + 2 + i * 2]! / 4;
     for (let pc = words[table]!, end = words[table + parts]!; pc < end; ) {
       const next = pc + words[pc / 4 + 1]!;
-      const name = kernelNames[words[pc / 4]!]!;
+      const kernel = kernelNames[words[pc / 4]!]!;
+      const operation = origins?.[count++];
       const start = now();
       kernels.exports.exec(pc, next, scratch);
       const ms = now() - start;
-      const row = rows.get(name) ?? { calls: 0, ms: 0 };
-      rows.set(name, { calls: row.calls + 1, ms: row.ms + ms });
+      const key = `${kernel} ${operation}`;
+      const row = rows.get(key) ?? { kernel, ...(operation === undefined ? {} : { operation }), calls: 0, ms: 0 };
+      row.calls++;
+      row.ms += ms;
+      rows.set(key, row);
       pc = next;
     }
   }
-  return [...rows].map(([kernel, row]) => ({ kernel, ...row })).sort((a, b) => b.ms - a.ms);
+  return [...rows.values()].sort((a, b) => b.ms - a.ms);
 }

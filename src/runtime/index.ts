@@ -1,4 +1,5 @@
 /** Load a model file and run it: dense or sparse per layer by measured time. */
+export * from "./layer-times.js";
 export { type LayerTiming, leastMs, timeLayers } from "./layers.js";
 export * from "./model-file.js";
 export * from "./session.js";

@@ -51,6 +51,8 @@ export function sampleEntry(name: string, method: string, sparsity: number, accu
     msBatch64Threads: 11 * (0.2 + 0.8 * share),
     speedupBatch1: 1 / (0.2 + 0.8 * share),
     speedupBatch64: 1 / (0.2 + 0.8 * share),
+    speedupBatch1Threads: 1 / (0.2 + 0.8 * share),
+    speedupBatch64Threads: 1 / (0.2 + 0.8 * share),
     speedupSparseLayers: 3.4,
     reloadedEqual: true,
     layers,
