@@ -1,6 +1,7 @@
 /**
  * Assembles the kernel templates and compiles them with AssemblyScript:
  *   src/kernels/generated/{plain,relaxed}.ts  the engine's module as base64, in both flavours
+ *   src/kernels/generated/int8-{plain,relaxed}.ts  the int8 kernels' module, loaded when a program needs it
  *   src/kernels/generated/signatures.ts       kernel numbers and parameters, for the plan writer
  *   src/kernels/generated/<name>.ts           each module of src/kernels/modules/<name>.as.ts
  * Each module is skipped when the source it was made from has not changed. With --check nothing is built: exit code 1 says that something
@@ -14,9 +15,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { dispatcher } from "../src/kernels/templates/dispatch.js";
+import { dispatcher, instructions } from "../src/kernels/templates/dispatch.js";
 import type { Flavor, Template } from "../src/kernels/templates/emit.js";
 import { templates } from "../src/kernels/templates/index.js";
+import { INT8_FIRST, int8Templates } from "../src/kernels/templates/int8/index.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const out = join(root, "src/kernels/generated");
@@ -62,31 +64,52 @@ interface Assembled {
   readonly version: number;
 }
 
-function assemble(flavor: Flavor): Assembled {
-  const parts: Template[] = templates.map((make) => make(flavor));
+/** Kernel declarations and their signatures, numbered from `first`. */
+function declare(parts: readonly Template[], first: number) {
   const kernels = parts.flatMap((part) => part.kernels);
   const signatures: Record<string, { id: number; params: string[] }> = {};
-  kernels.forEach((kernel, id) => {
+  kernels.forEach((kernel, i) => {
     if (signatures[kernel.name]) throw new Error(`build-kernels: two kernels are named ${kernel.name}`);
-    signatures[kernel.name] = { id, params: kernel.params.filter((p) => p !== "scratch: usize") };
+    signatures[kernel.name] = { id: first + i, params: kernel.params.filter((p) => p !== "scratch: usize") };
   });
-  const version = createHash("sha256").update(JSON.stringify(signatures)).digest().readUInt32BE(0) >>> 1;
+  const helpers = parts.map((p) => p.helpers ?? "");
   const bodies = kernels.map((k) => `export function ${k.name}(${k.params.join(", ")}): void {\n${k.body}\n}`);
+  return { kernels, signatures, text: [...helpers, ...bodies].join("\n") };
+}
+
+function assemble(flavor: Flavor): Assembled & { readonly int8: string } {
+  const main = declare(
+    templates.map((make) => make(flavor)),
+    0,
+  );
+  const int8 = declare(
+    int8Templates.map((make) => make(flavor)),
+    INT8_FIRST,
+  );
+  const signatures = { ...main.signatures, ...int8.signatures };
+  const version = createHash("sha256").update(JSON.stringify(signatures)).digest().readUInt32BE(0) >>> 1;
   const globals = `/** First address that no part of the module uses. */
 export const heapBase: usize = __heap_base;
 /** Hash of the signatures that this module was built with. */
 export const version: i32 = ${version};
 `;
-  const source = [globals, ...parts.map((p) => p.helpers ?? ""), ...bodies, dispatcher(kernels)].join("\n");
-  return { source, signatures, version };
+  return {
+    source: [globals, main.text, dispatcher(main.kernels)].join("\n"),
+    int8: [globals, int8.text, instructions(int8.kernels, INT8_FIRST)].join("\n"),
+    signatures,
+    version,
+  };
 }
 
 mkdirSync(out, { recursive: true });
 const threads = ["--sharedMemory", "--enable", "threads"];
 const plain = assemble("plain");
+const relaxed = assemble("relaxed");
 const made = await Promise.all([
   compile("plain", plain.source, threads),
-  compile("relaxed", assemble("relaxed").source, [...threads, "--enable", "relaxed-simd"]),
+  compile("relaxed", relaxed.source, [...threads, "--enable", "relaxed-simd"]),
+  compile("int8-plain", plain.int8, threads),
+  compile("int8-relaxed", relaxed.int8, [...threads, "--enable", "relaxed-simd"]),
 ]);
 const modules = join(root, "src/kernels/modules");
 for (const file of existsSync(modules) ? readdirSync(modules) : []) {

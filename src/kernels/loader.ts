@@ -36,8 +36,22 @@ export interface Kernels {
   /** Most pages of 64 KiB that the memory may grow to. */
   readonly maximumPages: number;
   readonly signatures: typeof signatures;
+  /**
+   * Loads the int8 kernels onto the same memory, once; until then their instructions trap. Every build gives the same bits.
+   * @param flavor `relaxed` needs relaxed SIMD; default: relaxed where the host has it
+   * @returns the build that is loaded, and its bytes: threads make their own instance from a copy in the shared memory
+   */
+  loadInt8(flavor?: Flavor): Promise<Int8Module>;
+  /** The build that `loadInt8` loaded. */
+  readonly int8: Int8Module | undefined;
   /** Typed views over the whole memory; call it again after anything may have grown the memory. */
   views(): Views;
+}
+
+/** The loaded module of the int8 kernels. */
+export interface Int8Module {
+  readonly flavor: Flavor;
+  readonly bytes: Uint8Array;
 }
 
 /** Options of `loadKernels`. */
@@ -107,7 +121,12 @@ export function unshareMemory(bytes: Uint8Array): void {
         const length = leb();
         at += length;
       }
-      if (bytes[at++] !== 2) break;
+      const kind = bytes[at++];
+      if (kind === 0) {
+        leb(); // a function's type
+        continue;
+      }
+      if (kind !== 2) break;
       if (bytes[at] === 3) {
         bytes[at] = 1;
         return;
@@ -132,6 +151,18 @@ function moduleFor(flavor: Flavor, shared: boolean): Promise<WebAssembly.Module>
     compiled.set(key, module);
   }
   return module;
+}
+
+/** Compiles and instantiates the int8 kernels. @returns what runs one of their instructions */
+async function int8Kernels(memory: WebAssembly.Memory, flavor: Flavor, shared: boolean) {
+  const { wasmBase64 } = await (flavor === "relaxed" ? import("./generated/int8-relaxed.js") : import("./generated/int8-plain.js"));
+  const bytes = decodeBase64(wasmBase64);
+  if (!shared) unshareMemory(bytes);
+  const { instance } = await WebAssembly.instantiate(bytes, { env: { memory } });
+  const exports = instance.exports as unknown as { readonly one: (pc: number) => void; readonly version: WebAssembly.Global };
+  if (exports.version?.value !== version)
+    throw new InputError("loadInt8: the compiled int8 kernels and their signatures differ; run npm run build:kernels");
+  return { one: exports.one, module: { flavor, bytes } };
 }
 
 /** Some hosts refuse to reserve 4 GiB: halve the maximum until granted. */
@@ -184,7 +215,13 @@ export async function loadKernels(options: LoadOptions = {}): Promise<Kernels> {
   }
   const made = given ? { memory: given, maximum: MOST_PAGES } : createMemory(pages, maximumPages, shared);
   const module = await moduleFor(flavor, shared);
-  const instance = await WebAssembly.instantiate(module, { env: { memory: made.memory } });
+  let int8: Int8Module | undefined;
+  let loading: Promise<Int8Module> | undefined;
+  let one: (pc: number) => void = () => {
+    throw new InputError("kernels: an int8 instruction, and no int8 kernels are loaded; call loadInt8 first");
+  };
+  const extension = (pc: number) => one(pc);
+  const instance = await WebAssembly.instantiate(module, { env: { memory: made.memory, extension } });
   const exports = instance.exports as unknown as KernelExports;
   if (exports.version?.value !== version) {
     throw new InputError("loadKernels: the compiled kernels and their signatures differ; run npm run build:kernels");
@@ -199,6 +236,19 @@ export async function loadKernels(options: LoadOptions = {}): Promise<Kernels> {
     shared,
     maximumPages: made.maximum,
     signatures,
+    get int8() {
+      return int8;
+    },
+    loadInt8(asked) {
+      const build = asked ?? (relaxed ? "relaxed" : "plain");
+      if (build === "relaxed" && !relaxed) throw new OptionError("loadInt8.flavor", "a flavour that this host runs (plain)", build);
+      loading ??= int8Kernels(memory, build, shared).then((loaded) => {
+        one = loaded.one;
+        int8 = loaded.module;
+        return int8;
+      });
+      return loading;
+    },
     views() {
       const buffer = memory.buffer;
       if (views?.u8.buffer !== buffer) {

@@ -36,7 +36,7 @@ for (const [kernel, { params }] of Object.entries(signatures)) {
 /** Set in a phase's number of parts when threads do not meet after it (see templates/dispatch.ts). */
 const NO_MEETING = 0x40000000;
 
-const kernelNames = Object.keys(signatures) as KernelName[];
+const kernelNames = new Map(Object.entries(signatures).map(([name, { id }]) => [id as number, name as KernelName]));
 const bits = new DataView(new ArrayBuffer(4));
 
 function word(kernel: string, { name, type }: Field, value: number): number {
@@ -170,7 +170,7 @@ export function profile(
     const table = words[plan / 4 + 2 + i * 2]! / 4;
     for (let pc = words[table]!, end = words[table + parts]!; pc < end; ) {
       const next = pc + words[pc / 4 + 1]!;
-      const kernel = kernelNames[words[pc / 4]!]!;
+      const kernel = kernelNames.get(words[pc / 4]!)!;
       const operation = origins?.[count++];
       const start = now();
       kernels.exports.exec(pc, next, scratch);

@@ -52,7 +52,14 @@ export interface PoolOptions {
   readonly startTimeout?: number | undefined;
 }
 
-const WORDS = { ticket: 0, arrived: 1, generation: 2, stop: 7, lost: 8 } as const;
+const WORDS = { ticket: 0, arrived: 1, generation: 2, stop: 7, lost: 8, module: 9, moduleBytes: 10 } as const;
+
+/** Tells workers where the bytes of a module that was loaded later lie in the shared memory (templates/dispatch.ts). */
+export function announceModule(kernels: Kernels, address: number, bytes: number): void {
+  const control = new Int32Array(kernels.memory.buffer, CONTROL, 16);
+  Atomics.store(control, WORDS.module, address);
+  Atomics.store(control, WORDS.moduleBytes, bytes);
+}
 
 /** Whether this thread may sleep on shared memory: a browser's main thread may not, so run the engine in a worker there. */
 export function canBlock(): boolean {

@@ -1,6 +1,8 @@
 /**
  * The script of a worker, as text: no compiler touches it, so it runs as it stands in Node and in browsers.
  *
+ * Kernels of a module that was loaded later (int8) are compiled from its bytes in the shared memory when the first such instruction comes.
+ *
  * When a plan traps on a worker, the worker raises the `lost` flag and opens the barrier, so that the other threads come back at once.
  */
 export const WORKER_SOURCE = `"use strict";
@@ -9,7 +11,16 @@ export const WORKER_SOURCE = `"use strict";
   const port = node ? node.parentPort : self;
   const begin = async ({ module, memory, tid, ticket, control }) => {
     try {
-      const instance = await WebAssembly.instantiate(module, { env: { memory } });
+      let one;
+      const extension = (pc) => {
+        if (!one) {
+          const words = new Uint32Array(memory.buffer, control, 16);
+          const bytes = new Uint8Array(memory.buffer, words[9], words[10]).slice();
+          one = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory } }).exports.one;
+        }
+        one(pc);
+      };
+      const instance = await WebAssembly.instantiate(module, { env: { memory, extension } });
       port.postMessage({ ready: true });
       instance.exports.serve(tid, ticket);
     } catch (error) {

@@ -7,7 +7,8 @@
  * unless bit 30 of the word `parts` is set: then the next phase starts at once (it does not depend on this one).
  *
  * Control block, i32 words from address CONTROL: 0 ticket (a new one starts a run), 1 arrived, 2 generation, 3 plan, 4 threads,
- * 5 scratch base, 6 scratch bytes a thread, 7 stop, 8 lost (a thread did not come).
+ * 5 scratch base, 6 scratch bytes a thread, 7 stop, 8 lost (a thread did not come), 9 address of the
+ * bytes of the module behind `extension`, 10 their number: workers make their own instance of it when they first meet such an instruction.
  */
 import type { KernelSource } from "./emit.js";
 
@@ -19,9 +20,9 @@ const argument = (param: string, offset: number): string => {
   return `load<${type}>(a, ${offset})`;
 };
 
-/** AssemblyScript of the dispatcher over the given kernels, whose numbers are their positions. */
-export function dispatcher(kernels: readonly KernelSource[]): string {
-  const cases = kernels.map((kernel, id) => {
+/** Cases of a switch over kernel numbers. */
+function casesOf(kernels: readonly KernelSource[], first: number): string {
+  const cases = kernels.map((kernel, i) => {
     let offset = 0;
     const args = kernel.params.map((param) => {
       if (param === "scratch: usize") return "scratch";
@@ -29,16 +30,39 @@ export function dispatcher(kernels: readonly KernelSource[]): string {
       offset += 4;
       return text;
     });
-    return `   case ${id}: ${kernel.name}(${args.join(", ")}); break;`;
+    return `   case ${first + i}: ${kernel.name}(${args.join(", ")}); break;`;
   });
+  return cases.join("\n");
+}
+
+/** AssemblyScript that runs the one instruction at pc: how the dispatcher reaches the kernels of a module loaded later. */
+export function instructions(kernels: readonly KernelSource[], first: number): string {
   return `
+/** Runs the instruction at pc. */
+export function one(pc: usize): void {
+ const a = pc + 8;
+ switch (load<i32>(pc)) {
+${casesOf(kernels, first)}
+  default: unreachable();
+ }
+}
+`;
+}
+
+/** AssemblyScript of the dispatcher over the given kernels, whose numbers are their positions; any other number goes to `extension`. */
+export function dispatcher(kernels: readonly KernelSource[]): string {
+  return `
+/** Runs the instruction at pc of a module that was loaded later; traps where there is none. */
+@external("env", "extension")
+declare function extension(pc: usize): void;
+
 /** Runs the instructions in [pc, end). */
 export function exec(pc: usize, end: usize, scratch: usize): void {
  while (pc < end) {
   const a = pc + 8;
   switch (load<i32>(pc)) {
-${cases.join("\n")}
-   default: unreachable();
+${casesOf(kernels, 0)}
+   default: extension(pc);
   }
   pc += usize(load<i32>(pc, 4));
  }
