@@ -40,6 +40,11 @@ export const commands: readonly CommandEntry[] = [
     load: () => import("./commands/prune.js"),
   },
   {
+    name: "convert",
+    summary: "write a model in another form: ONNX for any runtime, or a model file of Sparseland",
+    load: () => import("./commands/convert.js"),
+  },
+  {
     name: "reproduce",
     summary: "measure the claims of papers and print them beside the published numbers",
     load: () => import("./commands/reproduce.js"),

@@ -5,11 +5,12 @@ import { columnsText, thisMachine } from "../../papers/harness/index.js";
 import { createEngine } from "../../src/engine/index.js";
 import type { CommonOptions, Register } from "../command.js";
 import { against } from "../network/against.js";
+import { addSourceOptions, modelForms, readSource, type SourceFlags } from "../network/source.js";
 import { printResult } from "../print.js";
 import { milliseconds, times } from "../report/html.js";
-import { positive, readModelFile } from "./model-argument.js";
+import { positive } from "./model-argument.js";
 
-interface Options extends CommonOptions {
+interface Options extends CommonOptions, SourceFlags {
   readonly batch: readonly number[];
   readonly runs: number;
 }
@@ -18,13 +19,12 @@ const batches = (text: string) => text.split(",").map((part) => positive(part.tr
 
 /** The `bench` command. */
 export const register: Register = (command, terminal) => {
-  command
-    .argument("<model>", "a model file (.safetensors) that sparseland run wrote")
+  addSourceOptions(command.argument("<model>", modelForms))
     .addOption(new Option("--batch <list>", "batch sizes, separated by commas").argParser(batches).default([1, 64], "1,64"))
     .addOption(new Option("--runs <n>", "timed runs of each figure; the median counts").argParser(positive).default(50))
     .addHelpText("after", "\nWithout --threads it measures with one thread and with all. --seed and --out have no meaning here.")
     .action(async (path: string, options: Options) => {
-      const { file } = readModelFile(terminal, path);
+      const { file } = readSource(terminal, path, options);
       const name = file.metadata["name"] ?? path;
       const counts = options.threads === undefined ? [...new Set([1, availableParallelism()])] : [options.threads];
       const rows: {

@@ -7,25 +7,25 @@ import type { CommonOptions, Register } from "../command.js";
 import { layersOfFile, totalsOf } from "../network/file.js";
 import { forecast } from "../network/forecast.js";
 import { timingReason } from "../network/reason.js";
+import { addSourceOptions, modelForms, readSource, type SourceFlags } from "../network/source.js";
 import { printResult } from "../print.js";
 import { amount, bytes, milliseconds, percent, whole } from "../report/html.js";
-import { positive, readModelFile } from "./model-argument.js";
+import { positive } from "./model-argument.js";
 
-interface Options extends CommonOptions {
+interface Options extends CommonOptions, SourceFlags {
   readonly batch: number;
 }
 
 /** The `inspect` command. */
 export const register: Register = (command, terminal) => {
-  command
-    .argument("<model>", "a model file (.safetensors) that sparseland run wrote")
+  addSourceOptions(command.argument("<model>", modelForms))
     .addOption(new Option("--batch <n>", "batch size to measure at").argParser(positive).default(1))
     .addHelpText(
       "after",
       "\n--threads is the number of threads to measure with (default 1). --seed and --out have no meaning here.",
     )
     .action(async (path: string, options: Options) => {
-      const { file, bytesOnDisk } = readModelFile(terminal, path);
+      const { file, bytesOnDisk } = readSource(terminal, path, options);
       const engine = await createEngine({ threads: options.threads ?? 1 });
       try {
         const weights = layersOfFile(file);

@@ -10,14 +10,14 @@ import { channelGraph, describeChannels } from "../../src/program/index.js";
 import { createSession, type ModelFile, packModel, readModel, writeModel } from "../../src/runtime/index.js";
 import type { Register } from "../command.js";
 import { against } from "../network/against.js";
+import { folded } from "../network/fold.js";
+import { addSourceOptions, modelForms, readSource } from "../network/source.js";
 import { printResult } from "../print.js";
 import { createProgress } from "../progress.js";
 import { normalisationNotes, readData } from "../prune/data.js";
-import { optionsOf, type PruneFlags, planOf, readDims } from "../prune/options.js";
-import { folded } from "../prune/pack.js";
+import { optionsOf, type PruneFlags, planOf } from "../prune/options.js";
 import { pruneSource } from "../prune/prune.js";
 import { layerReports, type PruneReport, reportText } from "../prune/report.js";
-import { readSource } from "../prune/source.js";
 import { forgetCheckpoint } from "../prune/tuning.js";
 import { lockFolder } from "../run/lock.js";
 
@@ -50,14 +50,7 @@ const RUNS = 30;
 
 /** The `prune` command. */
 export const register: Register = (command, terminal) => {
-  command
-    .argument("<model>", "a model file of Sparseland, .onnx, or .safetensors with --arch")
-    .addOption(new Option("--arch <name>", "built-in architecture of the weights, such as resnet20"))
-    .addOption(
-      new Option("--dim <name=size>", "size of an open dim of an ONNX model; may be repeated")
-        .argParser(collect)
-        .default([], "none"),
-    )
+  addSourceOptions(command.argument("<model>", modelForms))
     .addOption(new Option("--method <name>", "ranks weights by: magnitude, random, wanda, sparsegpt").default("magnitude"))
     .addOption(
       new Option("--sparsity <fraction>", "share of zeros among the pruned weights, or of channels that go").argParser(fraction),
@@ -103,7 +96,7 @@ export const register: Register = (command, terminal) => {
     )
     .action(async (path: string, flags: PruneFlags) => {
       if (flags.explain) {
-        const { program } = readSource(terminal, path, flags.arch, readDims(flags.dim));
+        const { program } = readSource(terminal, path, flags);
         const graph = channelGraph(program.one);
         printResult(terminal, flags, graph, () => describeChannels(graph));
         return;
@@ -112,7 +105,7 @@ export const register: Register = (command, terminal) => {
       if (flags.out === undefined)
         throw new InputError("--out: expected a folder for the model and the report, such as --out pruned");
       const out = resolve(terminal.folder, flags.out);
-      const source = readSource(terminal, path, flags.arch, readDims(flags.dim));
+      const source = readSource(terminal, path, flags);
       const data = await readData(terminal, flags, source.metadata);
       const progress = createProgress(terminal);
       const release = flags.finetune > 0 ? lockFolder(out) : () => {};

@@ -2,7 +2,7 @@
 import type { Tree } from "../../src/core/index.js";
 import type { Engine } from "../../src/engine/index.js";
 import { createSession, type LayerTiming, layerTimes, type ModelFile, type SessionOptions } from "../../src/runtime/index.js";
-import { inputOf } from "./file.js";
+import { fillersOf } from "./file.js";
 import { timeInTurns } from "./timing.js";
 
 /** Times of one batch size. */
@@ -37,8 +37,7 @@ export async function against(
   try {
     const times = batches.map(({ batch, runs }) => {
       const candidates = [file, dense].map((model, i) => {
-        const { name, size } = inputOf(model);
-        const inputs = { [name]: new Float32Array(batch * size).fill(0.5) };
+        const inputs = fillersOf(model, batch);
         return { run: () => sessions[i]!.run(inputs) };
       });
       const [ms, denseMs] = timeInTurns(candidates, runs, now) as [number, number];

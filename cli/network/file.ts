@@ -1,7 +1,8 @@
 /** Model files as the command line meets them: written from a trained model, read with the file's name in every error. */
 import { InputError, sizeOf, type Tensor, type Tree } from "../../src/core/index.js";
+import { expandSparse } from "../../src/formats/index.js";
 import { inferenceProgram, type Model } from "../../src/models/index.js";
-import { anyBatch } from "../../src/program/index.js";
+import { anyBatch, atBatch } from "../../src/program/index.js";
 import { type FileParam, type ModelFile, packModel, readModel } from "../../src/runtime/index.js";
 import type { Mask } from "../../src/sparsity/index.js";
 
@@ -35,6 +36,17 @@ export function unpackNetwork(bytes: Uint8Array, name: string): ModelFile {
 export function countsOf({ kind, value }: FileParam): { readonly params: number; readonly nonZeros: number } {
   const params = sizeOf(value.shape);
   return { params, nonZeros: kind === "sparse" ? value.values.length : params };
+}
+
+/** Masks of the compressed weights: 1 where a value is stored. */
+export function masksOfFile({ params }: ModelFile): Tree<Mask> {
+  const masks: Record<string, Mask> = {};
+  for (const [path, { kind, value }] of Object.entries(params)) {
+    if (kind !== "sparse") continue;
+    const stored = expandSparse({ ...value, values: new Float32Array(value.values.length).fill(1) });
+    masks[path] = { shape: value.shape, data: Uint8Array.from(stored) };
+  }
+  return masks;
 }
 
 /** A weight of a model file. */
@@ -91,10 +103,13 @@ export function totalsOf({ params, metadata }: ModelFile): { readonly params: nu
   return { params: all, nonZeros: kept };
 }
 
-/** The one input of a model. @throws InputError when it has several */
-export function inputOf({ program: { one } }: ModelFile): { readonly name: string; readonly size: number } {
-  const [name, ...others] = Object.keys(one.inputs);
-  if (name === undefined || others.length > 0)
-    throw new InputError(`expected a model of one input, this has ${Object.keys(one.inputs).length}`);
-  return { name, size: sizeOf(one.values[one.inputs[name]!]!.shape) };
+/** Something to run a model on at a batch size: a half for floats, ones for integers (an index that every table has). */
+export function fillersOf({ program }: ModelFile, batch: number): Record<string, Float32Array> {
+  const { inputs, values } = atBatch(program, batch);
+  return Object.fromEntries(
+    Object.entries(inputs).map(([name, id]) => {
+      const { shape, dtype } = values[id]!;
+      return [name, new Float32Array(sizeOf(shape)).fill(dtype === "f32" ? 0.5 : 1)];
+    }),
+  );
 }

@@ -12,7 +12,7 @@ import { type Mask, maskOf } from "../../src/sparsity/index.js";
 import { runCommandLine } from "../program.js";
 import { testTerminal } from "../testing/terminal.js";
 import { against } from "./against.js";
-import { countsOf, inputOf, layersOfFile, packNetwork, totalsOf, unpackNetwork } from "./file.js";
+import { countsOf, fillersOf, layersOfFile, packNetwork, totalsOf, unpackNetwork } from "./file.js";
 import { crossing, forecast } from "./forecast.js";
 import { timeInTurns } from "./timing.js";
 
@@ -57,7 +57,7 @@ describe("model files", () => {
       expect(nonZeros).toBeLessThan(0.5 * params);
       expect(counts[path]).toEqual({ params, nonZeros });
     }
-    expect(inputOf(convnet)).toEqual({ name: "x", size: 144 });
+    expect(fillersOf(convnet, 2)).toEqual({ x: new Float32Array(288).fill(0.5) });
   });
   it("that are cut off or changed are refused with an InputError that names the file", () => {
     const bytes = writeModel(convnet);
@@ -189,10 +189,10 @@ describe("sparseland inspect and bench", () => {
     for (const { ms, denseMs, speedup } of rows) expect(speedup).toBeCloseTo(denseMs / ms, 9);
   });
   it.each([
-    [["inspect", "missing.safetensors"], "missing.safetensors: no such model file"],
+    [["inspect", "missing.safetensors"], "missing.safetensors: no such file"],
     [["inspect", "not.safetensors"], "not.safetensors: safetensors: "],
     [["bench", "not.safetensors"], "not.safetensors: safetensors: "],
-    [["bench", "."], "is a folder"],
+    [["bench", "."], "is no file"],
     [["bench", "m.safetensors", "--batch", "0"], "Expected an integer from 1"],
     [["inspect", "m.safetensors", "--batch", "x"], "Expected an integer from 1"],
   ])("%j is refused with exit code 2", async (args, message) => {

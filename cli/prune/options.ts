@@ -3,11 +3,10 @@ import { InputError, OptionError } from "../../src/core/index.js";
 import { type DistributionName, distributions, type SplitName } from "../../src/sparsity/index.js";
 import type { LayerRule, PruneMethod, PrunePattern, Repair } from "../../src/train/index.js";
 import type { CommonOptions } from "../command.js";
+import type { SourceFlags } from "../network/source.js";
 
 /** What commander gives. */
-export interface PruneFlags extends CommonOptions {
-  readonly arch?: string;
-  readonly dim: readonly string[];
+export interface PruneFlags extends CommonOptions, SourceFlags {
   readonly method: string;
   readonly sparsity?: number;
   readonly pattern: string;
@@ -119,17 +118,6 @@ function readRule(text: string): LayerRule {
   if (at < 1 || text.slice(at + 1).trim() === "" || !(sparsity >= 0 && sparsity < 1))
     throw new OptionError("--layer", "a layer's path or pattern and its sparsity, such as layer3.*=0.95", text);
   return { match: text.slice(0, at), sparsity };
-}
-
-/** Sizes of open dims: `symbol=size` or `input.axis=size`. @throws OptionError */
-export function readDims(texts: readonly string[]): Readonly<Record<string, number>> {
-  return Object.fromEntries(
-    texts.map((text): [string, number] => {
-      const found = /^(.+)=([1-9]\d{0,6})$/.exec(text);
-      if (!found) throw new OptionError("--dim", "an open dim's symbol or place and its size, such as height=224 or x.2=224", text);
-      return [found[1]!, Number(found[2])];
-    }),
-  );
 }
 
 /** The options that made this file, for the report and the file's metadata. */

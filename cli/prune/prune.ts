@@ -17,8 +17,8 @@ import {
   rearrangeChannels,
   reestimateBatchNorm,
 } from "../../src/train/index.js";
+import type { Source } from "../network/source.js";
 import { optionsOf, type PruneFlags, type PrunePlan } from "./options.js";
-import type { Source } from "./source.js";
 import { tune } from "./tuning.js";
 
 /** One step of the account: what was done, and the accuracy after it (null without data). */

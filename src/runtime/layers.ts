@@ -29,6 +29,9 @@ export function layoutOf(param: FileParam): ParamLayout {
   return { kind: "csr", capacity: Math.max(1, values.length) };
 }
 
+/** Whether an operation has kernels for a compressed weight: products have, convolutions in groups (depthwise ones too) have not. */
+export const takesSparse = ({ op, attrs }: Operation): boolean => op === "matmul" || (op === "conv2d" && attrs["groups"] === 1);
+
 /** Least time of several runs, after some to warm up. */
 export function leastMs(run: () => void, now: () => number, budget = 20): number {
   for (let i = 0; i < 3; i++) run();
@@ -110,7 +113,7 @@ export function timeLayers(
   for (const operation of sized.operations) {
     const path = paths.get(operation.inputs[1] ?? -1);
     const param = path === undefined ? undefined : params[path];
-    if (path === undefined || param?.kind !== "sparse" || (operation.op !== "conv2d" && operation.op !== "matmul")) continue;
+    if (path === undefined || param?.kind !== "sparse" || !takesSparse(operation)) continue;
     const use = `${path}:${sized.values[operation.inputs[0]!]!.shape}`;
     if (seen.has(use)) continue;
     seen.add(use);

@@ -96,7 +96,7 @@ export function readModel(bytes: Uint8Array): ModelFile {
   if (text === undefined)
     throw new FormatError(
       "model",
-      `the file holds tensors but no program (metadata key ${KEY}); load it with an architecture instead`,
+      `the file holds tensors but no program (metadata key ${KEY}); load it with an architecture instead (--arch on the command line)`,
     );
   let head: { version: number } & BatchProgram;
   try {

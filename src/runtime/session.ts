@@ -2,7 +2,7 @@
 import { InputError, sizeOf, type Tensor, type Tree } from "../core/index.js";
 import { createEngine, type Decision, type Engine, type Live, type ParamStore, type Plan } from "../engine/index.js";
 import { atBatch, type ParamLayout, withLayouts } from "../program/index.js";
-import { type LayerTiming, layoutOf, timeLayers } from "./layers.js";
+import { type LayerTiming, layoutOf, takesSparse, timeLayers } from "./layers.js";
 import { denseOf, type ModelFile } from "./model-file.js";
 
 /** Options of `createSession`. */
@@ -55,16 +55,17 @@ export async function createSession(file: ModelFile, options: SessionOptions = {
   const engine = options.engine ?? (await createEngine({ threads: options.threads ?? 1 }));
   const layers = now && kernels === "measured" ? timeLayers(engine, file.program, file.params, 1, now) : [];
   const slower = new Set(layers.filter((layer) => layer.choice === "dense").map((layer) => layer.path));
+  const { one } = file.program;
+  const grouped = new Set(one.operations.filter((operation) => !takesSparse(operation)).flatMap(({ inputs }) => inputs));
   const layouts: Record<string, ParamLayout> = {};
   const initial: Record<string, Tensor | Live> = {};
   for (const [path, param] of Object.entries(file.params)) {
-    const sparse = param.kind === "sparse" && kernels !== "dense" && !slower.has(path);
+    const sparse = param.kind === "sparse" && kernels !== "dense" && !slower.has(path) && !grouped.has(one.params[path]!.value);
     layouts[path] = sparse ? layoutOf(param) : { kind: "dense" };
     initial[path] = sparse
       ? { rowPtr: param.value.rowPtr, columns: param.value.columns, values: param.value.values }
       : denseOf(param);
   }
-  const one = file.program.one;
   const specs = Object.fromEntries(
     Object.keys(file.params).map((path) => [path, { shape: one.values[one.params[path]!.value]!.shape, layout: layouts[path]! }]),
   );

@@ -1,10 +1,12 @@
 /** Models from files: an ONNX file with the tensors beside it. */
-import { readFileSync, realpathSync } from "node:fs";
+import { readFileSync, realpathSync, statSync } from "node:fs";
 import { dirname, join, sep } from "node:path";
 import { InputError } from "../../core/index.js";
 import { type ExternalData, readOnnx } from "../../formats/index.js";
 import type { Imported, ImportOptions } from "./imported.js";
 import { importOnnx } from "./onnx.js";
+
+const MOST_BYTES = 2 ** 31;
 
 /**
  * Gives the files of one folder, and none outside it: a symbolic link that leads out counts as outside.
@@ -24,6 +26,9 @@ export function externalFolder(folder: string): ExternalData {
     }
     if (!path.startsWith(root.endsWith(sep) ? root : root + sep))
       throw new InputError(`onnx: external data at "${location}" lead outside the folder ${root}`);
+    const { size } = statSync(path);
+    if (!statSync(path).isFile() || size > MOST_BYTES)
+      throw new InputError(`onnx: external data at "${location}": expected a file of at most ${MOST_BYTES} bytes`);
     const bytes = readFileSync(path);
     read.set(location, bytes);
     return bytes;

@@ -198,7 +198,7 @@ export class Importer {
   private unbound(input: string, dim: number | string | null, axis: number): number {
     const symbol = typeof dim === "string" ? dim : `${input}.${axis}`;
     throw new InputError(
-      `onnx: dim ${axis} of the input "${input}" is open (${typeof dim === "string" ? `symbol "${dim}"` : "no symbol"}); give its size, as in dims: { ${JSON.stringify(symbol)}: 128 }`,
+      `onnx: dim ${axis} of the input "${input}" is open (${typeof dim === "string" ? `symbol "${dim}"` : "no symbol"}); give its size: dims: { ${JSON.stringify(symbol)}: 128 }, or --dim ${input}.${axis}=128 on the command line`,
     );
   }
 
