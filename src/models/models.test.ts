@@ -9,6 +9,7 @@ describe("sizes", () => {
   // Params: He et al. 2016 table 6 (0.27, 0.46, 0.85 M); torchvision's MobileNetV2 (3,504,872); Howard et al. 2017 table 1 (4.2 M, 569 M multiplies).
   it.each([
     ["mlp", 266610, 266200],
+    ["lenet", 61706, 416520],
     ["resnet20", 269722, 40551040],
     ["resnet32", 464154, undefined],
     ["resnet56", 853018, undefined],
@@ -18,6 +19,10 @@ describe("sizes", () => {
     const model = models.createModel(name);
     expect(models.countParams(model)).toBe(params);
     if (multiplies !== undefined) expect(models.countMultiplies(model)).toBe(multiplies);
+  });
+
+  it("of LeNet-5-Caffe are those of the pruning papers", () => {
+    expect(models.countParams(models.lenet({ channels: [20, 50], hidden: [500], padding: 0 }))).toBe(431080);
   });
 
   it("find the widest twin within a number of params", () => {
@@ -46,6 +51,7 @@ describe("layersOf", () => {
 const small: [string, models.Model][] = [
   ["mlp", models.mlp({ inputShape: [2, 3, 3], hidden: [8], classes: 3, batchNorm: true })],
   ["convnet", models.convnet({ inputShape: [2, 8, 8], channels: [4, 6], classes: 3 })],
+  ["lenet", models.lenet({ inputShape: [2, 12, 12], channels: [3, 4], hidden: [6], classes: 3 })],
   ["resnet8", models.resnet({ depth: 8, inputShape: [2, 8, 8], classes: 3, width: 0.25 })],
   ["mobilenetV1", models.mobilenetV1({ inputShape: [2, 8, 8], classes: 3, width: 0.02 })],
   ["mobilenetV2", models.mobilenetV2({ inputShape: [2, 8, 8], classes: 3, width: 0.02 })],
@@ -125,6 +131,7 @@ describe("the registry", () => {
     expect(() => models.createModel("toString")).toThrow(InputError);
     expect(() => models.createModel("mlp", { depth: 3 })).toThrow(/mlp has no option "depth"/);
     expect(() => models.resnet({ depth: 21 })).toThrow(OptionError);
+    expect(() => models.lenet({ inputShape: [1, 11, 28] })).toThrow(/needs at least 12 pixels/);
     expect(() => models.convnet({ inputShape: [784] })).toThrow(/\[channels, height, width\]/);
     expect(() => models.convnet({ inputShape: [1, 2, 2], channels: [4, 4, 4] })).toThrow(/poolings leave nothing/);
   });

@@ -1,6 +1,7 @@
 /** Models by name, for recipes and the command line. */
 import { InputError } from "../core/index.js";
 import { convnet } from "./convnet.js";
+import { type LenetOptions, lenet } from "./lenet.js";
 import { mlp } from "./mlp.js";
 import { mobilenetV1, mobilenetV2 } from "./mobilenet.js";
 import type { Model } from "./model.js";
@@ -29,6 +30,7 @@ const residual = (depth: number): ModelEntry => ({ build: (options) => resnet({ 
 export const models: Readonly<Record<string, ModelEntry>> = {
   mlp: { build: mlp, options: [...common, "hidden", "batchNorm", "dropout"] },
   convnet: { build: convnet, options: [...common, "channels"] },
+  lenet: { build: (options) => lenet(options as LenetOptions), options: [...common, "channels", "hidden", "padding"] },
   resnet: { build: resnet, options: [...common, "depth"] },
   resnet20: residual(20),
   resnet32: residual(32),
