@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseHTML } from "linkedom";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createRng, InputError } from "../../src/core/index.js";
+import { mutate } from "../../src/formats/testing/mutate.js";
 import { runCommandLine } from "../program.js";
 import { parseResults } from "../run/results.js";
 import { testTerminal } from "../testing/terminal.js";
@@ -131,6 +133,25 @@ describe("results.json", () => {
     ["a list instead of a map", "[]", "expected a map"],
     ["null", "null", "expected a map"],
   ])("%s is refused", (_, text, message) => expect(() => parseResults(text, "results.json")).toThrow(message));
+});
+
+describe("10,000 mangled results.json", () => {
+  it("are read and reported, or refused with an InputError", () => {
+    const { recipe, ...rest } = sampleResults();
+    const small = new TextEncoder().encode(JSON.stringify({ ...rest, recipe, entries: rest.entries.slice(3, 5) }));
+    const rng = createRng(31);
+    const counts = { read: 0, refused: 0 };
+    for (let i = 0; i < 10_000; i++) {
+      try {
+        const results = parseResults(new TextDecoder().decode(mutate(small, rng)), "r.json");
+        if (counts.read++ % 50 === 0) expect(reportPage([{ name: "x", results }])).toContain("</html>");
+      } catch (error) {
+        if (!(error instanceof InputError)) throw error;
+        counts.refused++;
+      }
+    }
+    expect(Math.min(counts.read, counts.refused)).toBeGreaterThan(100);
+  });
 });
 
 describe("sparseland report", () => {

@@ -1,6 +1,13 @@
 /** Checkpoints: everything that a resumed run needs to end with the numbers of an unbroken one, as one safetensors file. */
 import { FormatError, type Tensor, tensor } from "../core/index.js";
-import { compressDense, expandSparse, readSparseSafetensors, type SparseTensor, writeSparseSafetensors } from "../formats/index.js";
+import {
+  compressDense,
+  crc32,
+  expandSparse,
+  readSparseSafetensors,
+  type SparseTensor,
+  writeSparseSafetensors,
+} from "../formats/index.js";
 import { type Mask, maskOf } from "../sparsity/index.js";
 import type { Snapshot } from "./holder.js";
 
@@ -34,7 +41,23 @@ const KEY = "sparseland.checkpoint";
 const MASK = "mask/";
 const VALUE = "value/";
 
-/** Writes a checkpoint. */
+const SUM = "sparseland.crc32";
+const NO_SUM = "00000000";
+
+/** Where the eight hexadecimal digits of the checksum stand; -1 when there are none. */
+function placeOfSum(bytes: Uint8Array): number {
+  const mark = JSON.stringify({ [SUM]: NO_SUM }).slice(1, -NO_SUM.length - 2);
+  const length = bytes.length < 8 ? 0 : new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
+  const head = new TextDecoder("latin1").decode(bytes.subarray(8, 8 + length));
+  const at = head.indexOf(mark);
+  const place = 8 + at + mark.length;
+  return at < 0 || place + NO_SUM.length > bytes.length ? -1 : place;
+}
+
+/** The checksum of a file whose own checksum is not written yet. */
+const sumOf = (bytes: Uint8Array): Uint8Array => new TextEncoder().encode(crc32(bytes).toString(16).padStart(8, "0"));
+
+/** Writes a checkpoint: a safetensors file whose metadata hold a checksum of all of it. */
 export function writeCheckpoint(checkpoint: Checkpoint): Uint8Array {
   const { snapshot, epoch, methodState, curve, identity } = checkpoint;
   const tensors: Record<string, { dtype: "f32"; shape: readonly number[]; data: Float32Array }> = {};
@@ -44,11 +67,23 @@ export function writeCheckpoint(checkpoint: Checkpoint): Uint8Array {
   // A mask is a sparse tensor of ones: its positions take a bitmap or less.
   for (const [path, mask] of Object.entries(snapshot.masks))
     sparse[MASK + path] = compressDense(mask.data, { shape: mask.shape, layout: "csr" });
-  return writeSparseSafetensors({
+  const bytes = writeSparseSafetensors({
     tensors,
     sparse,
-    metadata: { [KEY]: JSON.stringify({ version: 1, epoch, methodState, curve, identity }) },
+    metadata: { [KEY]: JSON.stringify({ version: 1, epoch, methodState, curve, identity }), [SUM]: NO_SUM },
   });
+  bytes.set(sumOf(bytes), placeOfSum(bytes));
+  return bytes;
+}
+
+/** @throws FormatError unless the file is, byte for byte, as it was written */
+function checkSum(bytes: Uint8Array): void {
+  const at = placeOfSum(bytes);
+  if (at < 0) throw new FormatError("checkpoint", "the file is no training checkpoint");
+  const blank = bytes.slice();
+  blank.set(new TextEncoder().encode(NO_SUM), at);
+  if (sumOf(blank).some((digit, i) => digit !== bytes[at + i]))
+    throw new FormatError("checkpoint", "its checksum does not fit its bytes: the file is damaged; delete it to train anew");
 }
 
 /**
@@ -57,6 +92,7 @@ export function writeCheckpoint(checkpoint: Checkpoint): Uint8Array {
  * @throws FormatError when the file is damaged, of another version, or of another run
  */
 export function readCheckpoint(bytes: Uint8Array, identity: string): Checkpoint {
+  checkSum(bytes);
   const file = readSparseSafetensors(bytes);
   const text = file.metadata[KEY];
   if (text === undefined) throw new FormatError("checkpoint", "the file is no training checkpoint");

@@ -338,6 +338,9 @@ describe("refused with a reason", () => {
       { batchSize: 8 },
     ];
     for (const other of others) await fails({ ...same, ...other }, InputError, /run with other settings/);
+    const damaged = good.slice();
+    damaged[good.length - 3]! ^= 1;
+    await fails({ ...same, resume: damaged }, InputError, /checksum does not fit its bytes/);
     await fails({ resume: good.slice(0, good.length - 1), epochs: 1, updater: METHODS["set"]!() }, InputError, /./);
     await fails({ resume: new TextEncoder().encode("not a checkpoint at all") }, InputError, /./);
   });
