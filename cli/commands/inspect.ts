@@ -2,87 +2,90 @@
 import { Option } from "commander";
 import { columnsText } from "../../papers/harness/index.js";
 import { createEngine } from "../../src/engine/index.js";
-import { timeLayers } from "../../src/runtime/index.js";
 import type { CommonOptions, Register } from "../command.js";
-import { layersOfFile, totalsOf } from "../network/file.js";
-import { forecast } from "../network/forecast.js";
-import { timingReason } from "../network/reason.js";
+import { adviceText } from "../network/advice.js";
 import { addSourceOptions, modelForms, readSource, type SourceFlags } from "../network/source.js";
+import { survey } from "../network/survey.js";
 import { printResult } from "../print.js";
+import { readPatternName } from "../prune/options.js";
 import { amount, bytes, milliseconds, percent, whole } from "../report/html.js";
-import { positive } from "./model-argument.js";
+import { fraction, positive } from "./model-argument.js";
 
 interface Options extends CommonOptions, SourceFlags {
   readonly batch: number;
+  readonly sparsity: number;
+  readonly pattern: string;
 }
+
+const time = (ms: number | null): string => (ms === null ? "-" : milliseconds(ms));
 
 /** The `inspect` command. */
 export const register: Register = (command, terminal) => {
   addSourceOptions(command.argument("<model>", modelForms))
     .addOption(new Option("--batch <n>", "batch size to measure at").argParser(positive).default(1))
+    .addOption(
+      new Option("--sparsity <fraction>", "foresee the layers that are dense yet at this sparsity")
+        .argParser(fraction)
+        .default(0.9),
+    )
+    .addOption(
+      new Option("--pattern <name>", "foresee in this pattern: unstructured, N:M, block:2x1, kernels:G").default("unstructured"),
+    )
     .addHelpText(
       "after",
       "\n--threads is the number of threads to measure with (default 1). --seed and --out have no meaning here.",
     )
     .action(async (path: string, options: Options) => {
+      const pattern = readPatternName(options.pattern);
       const { file, bytesOnDisk } = readSource(terminal, path, options);
       const engine = await createEngine({ threads: options.threads ?? 1 });
       try {
-        const weights = layersOfFile(file);
-        const paths = weights.map((layer) => layer.path);
-        const timed = new Map(
-          timeLayers(engine, file.program, file.params, options.batch, terminal.now).map((timing) => [timing.path, timing]),
-        );
-        const foreseen = new Map(forecast(engine, file, paths, options.batch, terminal.now).map((item) => [item.path, item]));
-        const layers = weights.map(({ path: name, shape, params, nonZeros, uses }) => {
-          const timing = timed.get(name);
-          const seen = foreseen.get(name);
-          return {
-            name,
-            shape,
-            params,
-            nonZeros,
-            sparsity: 1 - nonZeros / params,
-            theoreticalFlops: 2 * uses * nonZeros,
-            kernel: timing?.choice ?? "dense",
-            reason: timing ? timingReason(timing) : "not pruned",
-            denseMs: timing?.denseMs ?? seen?.denseMs ?? null,
-            sparseMs: timing?.sparseMs ?? null,
-            breakEven: seen?.breakEven ?? null,
-            forecast: seen?.sparseMs ?? [],
-          };
-        });
-        const total = (of: (layer: (typeof layers)[number]) => number) => layers.reduce((sum, layer) => sum + of(layer), 0);
+        const found = await survey(engine, file, { ...options, pattern, now: terminal.now });
         const document = {
           file: path,
           metadata: file.metadata,
           batch: options.batch,
           threads: engine.threads,
-          ...totalsOf(file),
-          sparsity: 1 - total(({ nonZeros }) => nonZeros) / total(({ params }) => params),
           bytesOnDisk,
-          theoreticalFlops: total(({ theoreticalFlops }) => theoreticalFlops),
-          layers,
+          ...found,
         };
         printResult(terminal, options, document, () => {
-          const rows = layers.map((layer) => [
+          const rows = found.layers.map((layer) => [
             layer.name,
             layer.shape.join("x"),
-            whole(layer.nonZeros),
             percent(layer.sparsity, 1),
-            amount(layer.theoreticalFlops),
-            layer.denseMs === null ? "-" : milliseconds(layer.denseMs),
-            layer.sparseMs === null ? "-" : milliseconds(layer.sparseMs),
-            layer.kernel,
+            layer.pattern,
+            time(layer.predictedDenseMs),
+            time(layer.denseMs),
+            time(layer.predictedSparseMs),
+            time(layer.sparseMs),
             layer.forecast.length === 0 ? "-" : layer.breakEven === null ? "never" : percent(layer.breakEven, 0),
+            layer.kernel,
+            layer.reason,
           ]);
-          const head = `${file.metadata["model"] ?? path}: ${whole(document.params)} parameters, ${whole(document.nonZeros)} non-zero (sparsity of weights ${percent(document.sparsity)}), ${bytes(bytesOnDisk)} on disk, ${amount(document.theoreticalFlops)} theoretical FLOPs`;
-          const table = columnsText(
-            ["layer", "shape", "non-zeros", "sparsity", "FLOPs", "dense, ms", "sparse, ms", "taken", "pays above"],
-            rows,
-            terminal.columns,
-          );
-          return `${head}\n\n${table}\n\nMeasured at batch ${options.batch}, ${engine.threads} thread${engine.threads === 1 ? "" : "s"}; a layer's times are of its operation alone. "pays above": the sparsity from which\ncompressed weights are faster than dense ones on this machine, fitted to random masks.`;
+          const head = `${file.metadata["model"] ?? path}: ${whole(found.params)} parameters, ${whole(found.nonZeros)} non-zero (sparsity of weights ${percent(found.sparsity)}), ${bytes(bytesOnDisk)} on disk, ${amount(found.theoreticalFlops)} theoretical FLOPs`;
+          const names = [
+            "layer",
+            "shape",
+            "sparsity",
+            "pattern",
+            "dense*",
+            "dense",
+            "sparse*",
+            "sparse",
+            "pays above",
+            "runs",
+            "why",
+          ];
+          const legend = [
+            `Milliseconds at batch ${options.batch}, ${engine.threads} thread${engine.threads === 1 ? "" : "s"}; a layer's times are of its operation alone, * = predicted: dense from its multiplications and`,
+            `this machine's speed on a small network, sparse from random masks (dense layers: at ${percent(options.sparsity, 0)}, ${options.pattern}).`,
+            '"pays above": the sparsity from which compressed weights are faster than dense ones on this machine.',
+          ].join("\n");
+          const advice = found.advice
+            ? `\n\n${adviceText(found.advice, `${percent(options.sparsity, 0)} (${options.pattern}) of the dense layers`).join("\n")}`
+            : "";
+          return `${head}\n\n${columnsText(names, rows, terminal.columns)}\n\n${legend}${advice}`;
         });
       } finally {
         engine.close();

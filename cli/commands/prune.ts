@@ -9,23 +9,22 @@ import { createEngine, type Engine } from "../../src/engine/index.js";
 import { channelGraph, describeChannels } from "../../src/program/index.js";
 import { createSession, type ModelFile, packModel, readModel, writeModel } from "../../src/runtime/index.js";
 import type { Register } from "../command.js";
+import { adviceText } from "../network/advice.js";
 import { against } from "../network/against.js";
 import { folded } from "../network/fold.js";
 import { addSourceOptions, modelForms, readSource } from "../network/source.js";
 import { printResult } from "../print.js";
 import { createProgress } from "../progress.js";
 import { normalisationNotes, readData } from "../prune/data.js";
+import { foresee } from "../prune/foresee.js";
 import { optionsOf, type PruneFlags, planOf } from "../prune/options.js";
 import { pruneSource } from "../prune/prune.js";
 import { layerReports, type PruneReport, reportText } from "../prune/report.js";
 import { forgetCheckpoint } from "../prune/tuning.js";
+import { percent } from "../report/html.js";
 import { lockFolder } from "../run/lock.js";
+import { fraction } from "./model-argument.js";
 
-const fraction = (text: string): number => {
-  const value = Number(text);
-  if (text.trim() === "" || !(value >= 0 && value < 1)) throw new InvalidArgumentError("Expected a number in [0, 1).");
-  return value;
-};
 const whole =
   (least: number) =>
   (text: string): number => {
@@ -112,6 +111,8 @@ export const register: Register = (command, terminal) => {
       const engine = await createEngine({ threads: flags.threads ?? 1 });
       const bar = progress.bar("prune", 1000);
       try {
+        const advice = await foresee(engine, source, plan, terminal.now);
+        for (const line of adviceText(advice, `${percent(plan.sparsity, 1)} (${flags.pattern})`)) progress.log(line);
         const pruned = await pruneSource(source, plan, flags, {
           engine,
           data,
@@ -130,7 +131,7 @@ export const register: Register = (command, terminal) => {
         const dense = packModel({ ...given, metadata: source.metadata });
         const reread = readModel(content);
         progress.log("timing, dense and sparse in turns");
-        const { times, layers: timings } = await against(engine, reread, dense, [{ batch: 1, runs: RUNS }], terminal.now);
+        const { times, layers: timings } = await against(engine, reread, dense, [{ batch: 1, runs: RUNS }], terminal.now, "least");
         const count = (params: Tree<Tensor>) => Object.values(params).reduce((n, { shape }) => n + sizeOf(shape), 0);
         const weights = pruned.layers.reduce((n, layer) => n + layer.weights, 0);
         const zeros = pruned.layers.reduce((n, layer) => n + layer.weights - layer.kept, 0);
@@ -146,6 +147,7 @@ export const register: Register = (command, terminal) => {
           sparsity: touched === 0 ? null : { prunedLayers: zeros / touched, allWeights: zeros / weights },
           bytes: { given: source.bytesOnDisk, dense: writeModel(dense).length, pruned: content.length },
           time: { denseMs: times[0]!.denseMs, prunedMs: times[0]!.ms, speedup: times[0]!.denseMs / times[0]!.ms },
+          forecast: advice,
           layers: layerReports(pruned.layers, timings),
           groups: pruned.groups,
           rearranged: pruned.rearranged,

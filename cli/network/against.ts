@@ -3,12 +3,12 @@ import type { Tree } from "../../src/core/index.js";
 import type { Engine } from "../../src/engine/index.js";
 import { createSession, type LayerTiming, layerTimes, type ModelFile, type SessionOptions } from "../../src/runtime/index.js";
 import { fillersOf } from "./file.js";
-import { timeInTurns } from "./timing.js";
+import { type Taken, timeInTurns } from "./timing.js";
 
 /** Times of one batch size. */
 export interface Against {
   readonly batch: number;
-  /** Median milliseconds per run. */
+  /** Milliseconds per run: the median, or the least. */
   readonly ms: number;
   readonly denseMs: number;
 }
@@ -26,6 +26,7 @@ export async function against(
   dense: ModelFile,
   batches: readonly { readonly batch: number; readonly runs: number }[],
   now: () => number,
+  taken: Taken = "median",
 ): Promise<{
   readonly times: readonly Against[];
   readonly layers: readonly LayerTiming[];
@@ -40,7 +41,7 @@ export async function against(
         const inputs = fillersOf(model, batch);
         return { run: () => sessions[i]!.run(inputs) };
       });
-      const [ms, denseMs] = timeInTurns(candidates, runs, now) as [number, number];
+      const [ms, denseMs] = timeInTurns(candidates, runs, now, taken) as [number, number];
       return { batch, ms, denseMs };
     });
     const [own, base] = sessions.map((session) => layerTimes(session.plan(1), now)) as [Tree<number>, Tree<number>];

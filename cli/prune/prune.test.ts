@@ -66,6 +66,8 @@ describe("sparseland prune", () => {
       ["as given", null],
       ["pruned (magnitude)", null],
     ]);
+    expect(err.indexOf("forecast for 90.0 % (unstructured) on this machine: ")).toBeLessThan(err.indexOf("as given"));
+    expect(told.forecast.predictedMs).toBeLessThan(told.forecast.denseMs);
     expect(told.time.speedup).toBeCloseTo(told.time.denseMs / told.time.prunedMs, 9);
     const session = await createSession(file);
     expect(Object.values(session.run({ x: new Float32Array(784) }))[0]!.shape).toEqual([1, 10]);
@@ -94,6 +96,24 @@ describe("sparseland prune", () => {
     ]);
     expect(readFileSync(join(folder, "cut/channels.txt"), "utf8")).toContain("removes 1 position of bn1.weight, axis 0");
     expect(cut.params.after).toBeLessThan(0.3 * cut.params.before);
+  }, 60_000);
+
+  it("warns before any pruning where it will not pay", async () => {
+    const { code, err } = await run(
+      weights,
+      "--arch",
+      "convnet",
+      "--sparsity",
+      "0.01",
+      "--layer",
+      "conv*=0",
+      "--also-prune",
+      "last",
+      "--out",
+      "idle",
+    );
+    expect(code).toBe(0);
+    expect(err).toMatch(/warning: 1\.0 % \(unstructured\) will not make this network faster on this device; .*\n(.*\n)*as given/);
   }, 60_000);
 
   it("--explain prints the channel groups and writes nothing", async () => {

@@ -2,6 +2,7 @@
 import { columnsText } from "../../papers/harness/index.js";
 import type { LayerTiming } from "../../src/runtime/index.js";
 import type { CutUnit, PrunedLayer } from "../../src/train/index.js";
+import type { Advice } from "../network/advice.js";
 import { bytes, milliseconds, percent, times, whole } from "../report/html.js";
 import type { Pruned, Stage } from "./prune.js";
 
@@ -25,8 +26,10 @@ export interface PruneReport {
   /** Share of zeros among the weights of pruned layers, and among all weights that products multiply by. */
   readonly sparsity: { readonly prunedLayers: number; readonly allWeights: number } | null;
   readonly bytes: { readonly given: number; readonly dense: number; readonly pruned: number };
-  /** Whole network, batch 1, milliseconds. */
+  /** Whole network, batch 1, milliseconds: the least of several runs in turns. */
   readonly time: { readonly denseMs: number; readonly prunedMs: number; readonly speedup: number };
+  /** What was foreseen before the pruning. */
+  readonly forecast: Advice;
   readonly layers: readonly LayerReport[];
   readonly groups: readonly CutUnit[];
   readonly rearranged: Pruned["rearranged"];
@@ -82,7 +85,7 @@ export function reportText(report: PruneReport, width: number): string {
     );
   parts.push(`file: ${bytes(size.pruned)}, dense ${bytes(size.dense)} (${(size.pruned / size.dense).toFixed(3)} of it)`);
   parts.push(
-    `batch 1, ${report.threads} thread${report.threads === 1 ? "" : "s"}: ${milliseconds(time.prunedMs)} ms, dense ${milliseconds(time.denseMs)} ms (${times(time.speedup)})`,
+    `batch 1, ${report.threads} thread${report.threads === 1 ? "" : "s"}: ${milliseconds(time.prunedMs)} ms, dense ${milliseconds(time.denseMs)} ms (${times(time.speedup)}), the least of many runs in turns`,
   );
   if (rearranged)
     parts.push(
