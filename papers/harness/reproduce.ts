@@ -91,7 +91,7 @@ export async function measureOutcomes(options: ReproduceOptions): Promise<Outcom
     }
     const cached = new Map(batch.map((job) => [job.id, readKept(keep(job))]));
     onProgress({ type: "batch", jobs: batch.length, cached: [...cached.values()].filter(Boolean).length });
-    const done = await sideBySide(batch, paper.timing ? 1 : executor.size, async (job) => {
+    const done = await sideBySide(batch, paper.timing || batch.some(({ timing }) => timing) ? 1 : executor.size, async (job) => {
       const kept = cached.get(job.id);
       if (kept) {
         onProgress({ type: "done", id: job.id, cached: true });

@@ -33,6 +33,8 @@ export interface RunContext {
 export interface Job<C> {
   /** Unique within the paper; letters, digits, `.`, `_`, `-`; shown as progress. */
   readonly id: string;
+  /** Measures time: the jobs of its batch run one after another whatever `--jobs` says. */
+  readonly timing?: true;
   /** Plain JSON that fixes the measurement completely: seed, data size, epochs, method, options. */
   readonly config: C;
 }

@@ -1,7 +1,7 @@
 /** What one job of this paper is, and what it measures. */
 
 /** How weights are removed. */
-export type Arm = "unstructured" | "groups" | "groups-rearranged" | "filters";
+export type Arm = "unstructured" | "groups" | "groups-rearranged" | "groups-of-8" | "filters";
 
 /** Ratios of kernel groups that go (p). */
 export const ratios = [0.3, 0.5, 0.7] as const;
@@ -17,8 +17,6 @@ export interface AccuracyConfig {
   readonly tuning: number;
   readonly batch: number;
   readonly rate: number;
-  /** Filters of a group (G). */
-  readonly filters: 4 | 8;
 }
 
 /** Time of one inference, batch 1. */
@@ -41,8 +39,12 @@ export interface ArmResult {
   readonly tuned: number;
 }
 
+/** Filters of a group (G): 4 has kernels of its own, 8 is the wider group that 1xN measures as well. */
+export const groupSizes = [4, 8] as const;
+
 /** Share of sum |w| that kernel groups keep at a ratio: channels as given, sorted by size, rearranged. */
 export interface Retained {
+  readonly filters: (typeof groupSizes)[number];
   readonly ratio: number;
   readonly before: number;
   readonly sorted: number;
@@ -61,6 +63,8 @@ export type Result =
   | {
       readonly part: "accuracy";
       readonly dense: number;
+      /** The dense network after the same fine-tuning as the pruned ones: what they are compared with. */
+      readonly denseTuned: number;
       readonly arms: readonly ArmResult[];
       readonly retained: readonly Retained[];
     }

@@ -36,7 +36,7 @@ export async function measureLatency({ seed, width, pixels, runs }: LatencyConfi
         sessions.push(await createSession(pack(groups, true), { engine, kernels: "sparse", now }));
         sessions.push(await createSession(pack(free, false), { engine, kernels: "sparse", now }));
         const samples: number[][] = sessions.map(() => []);
-        for (let warm = 0; warm < 5; warm++) for (const session of sessions) session.run({ x });
+        for (let warm = 0; warm < 20; warm++) for (const session of sessions) session.run({ x });
         for (let round = 0; round < runs; round++) {
           sessions.forEach((session, k) => {
             const start = now();
