@@ -165,6 +165,12 @@ describe("reproduce", () => {
       expect(again.err).toContain("2 of 2 jobs were measured before");
       expect(again.out).toContain("large sparse is better than small");
       expect(readFileSync(join(folder, "papers/RESULTS.md"), "utf8")).toContain("## toy");
+      // The page alone, from what lies in the folder of results.
+      const page = readFileSync(join(folder, "papers/RESULTS.md"), "utf8");
+      rmSync(join(folder, "papers/RESULTS.md"));
+      const kept = await run(["reproduce", "--all", "--from-results"], all);
+      expect([kept.code, kept.out]).toEqual([exitOk, expect.stringMatching(/^toy( +\d+){2} +1$/m)]);
+      expect(readFileSync(join(folder, "papers/RESULTS.md"), "utf8")).toBe(page);
     } finally {
       process.execArgv = execArgv;
     }
@@ -174,6 +180,8 @@ describe("reproduce", () => {
     [["reproduce"], "name a paper, or say --all; there are: toy"],
     [["reproduce", "nope"], 'no paper "nope"; there are: toy'],
     [["reproduce", "toy", "--all"], "not both"],
+    [["reproduce", "toy", "--from-results"], "say --all"],
+    [["reproduce", "--all", "--from-results", "--out", "nothing"], "holds no results"],
     [["reproduce", "toy", "--scale", "huge"], "Allowed choices are small, full"],
     [["reproduce", "toy", "--seeds", "0"], "Expected an integer from 1"],
   ])("%j is refused with exit code 2", async (args, message) => {

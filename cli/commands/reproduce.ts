@@ -4,6 +4,7 @@ import { availableParallelism } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { InvalidArgumentError, Option } from "commander";
 import {
+  columnsText,
   loadPaper,
   type Paper,
   type PaperResult,
@@ -27,6 +28,7 @@ import { CheckFailed, type Terminal } from "../terminal.js";
 
 interface Options extends CommonOptions {
   readonly all?: true;
+  readonly fromResults?: true;
   readonly seeds?: number;
   readonly scale: Scale;
   readonly jobs?: number;
@@ -55,6 +57,25 @@ function earlierResults(folder: string): PaperResult[] {
       }
       throw new InputError(`${path}: not the result of a paper; move it away or measure the paper again`);
     });
+}
+
+/** Writes the page of all papers: beside the folder of results, or into the folder that was asked for. */
+function writePage(out: string, options: Options, results: readonly PaperResult[], terminal: Terminal): void {
+  const page = join(options.out ? out : dirname(out), "RESULTS.md");
+  writeWhole(page, resultsMarkdown(results));
+  terminal.err(`wrote ${page}\n`);
+}
+
+/** Verdicts by paper, and the papers that have no results yet. */
+function summary(results: readonly PaperResult[], slugs: readonly string[]): string {
+  const count = ({ claims }: PaperResult, verdict: string) => claims.filter((claim) => claim.verdict === verdict).length;
+  const rows = results.map((result) => [
+    result.slug,
+    ...(["reproduced", "direction only", "not reproduced"] as const).map((verdict) => count(result, verdict)),
+  ]);
+  const missing = slugs.filter((slug) => results.every((result) => result.slug !== slug));
+  const table = columnsText(["paper", "reproduced", "direction only", "not reproduced"], rows);
+  return missing.length === 0 ? table : `${table}\n\nno results yet: ${missing.join(", ")}`;
 }
 
 async function measure(paper: Paper, papers: string, options: Options, out: string, terminal: Terminal): Promise<PaperResult> {
@@ -114,6 +135,9 @@ export function registerFor(papers: string): Register {
     command
       .argument("[papers...]", "slugs of papers")
       .addOption(new Option("--all", "every paper; also writes papers/RESULTS.md"))
+      .addOption(
+        new Option("--from-results", "with --all: write papers/RESULTS.md from the results that are there; measure nothing"),
+      )
       .addOption(new Option("--seeds <n>", "number of seeds (default: the paper's own)").argParser(positive))
       .addOption(
         new Option("--scale <scale>", "small: minutes on 2 cores; full: the paper's own setting")
@@ -134,6 +158,14 @@ export function registerFor(papers: string): Register {
         if (chosen.length === 0)
           throw new InputError(`reproduce: name a paper, or say --all; there are: ${paperSlugs(papers).join(", ") || "none"}`);
         const out = resolve(terminal.folder, options.out ?? "papers/results");
+        if (options.fromResults) {
+          if (!options.all) throw new InputError("--from-results: writes the page of all papers; say --all");
+          const kept = earlierResults(out);
+          if (kept.length === 0) throw new InputError(`${out}: holds no results; reproduce a paper first`);
+          writePage(out, options, kept, terminal);
+          printResult(terminal, options, { papers: kept }, () => summary(kept, chosen));
+          return;
+        }
         const loaded: Paper[] = [];
         for (const slug of chosen) loaded.push(await loadPaper(slug, papers));
         const results: PaperResult[] = [];
@@ -142,9 +174,7 @@ export function registerFor(papers: string): Register {
           if (!options.json) terminal.out(`${resultText(results.at(-1)!, terminal.columns)}\n\n`);
         }
         if (options.all) {
-          const page = options.out ? join(out, "RESULTS.md") : join(dirname(out), "RESULTS.md");
-          writeWhole(page, resultsMarkdown(earlierResults(out)));
-          terminal.err(`wrote ${page}\n`);
+          writePage(out, options, earlierResults(out), terminal);
         }
         if (options.json)
           printResult(terminal, options, results.length === 1 && !options.all ? results[0] : { papers: results }, () => "");
