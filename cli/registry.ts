@@ -51,8 +51,13 @@ export const commands: readonly CommandEntry[] = [
   },
   {
     name: "index",
-    summary: "learned sparse retrieval: build, describe and search an index",
+    summary: "learned sparse retrieval: build, describe, search, evaluate and tune an index",
     load: () => import("./commands/index.js"),
+  },
+  {
+    name: "query",
+    summary: "search an index with words or a vector",
+    load: () => import("./commands/query.js"),
   },
   {
     name: "sdr",

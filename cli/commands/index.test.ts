@@ -7,14 +7,19 @@ import { rowOf, syntheticCollection } from "../../src/retrieval/index.js";
 import { exitBadInput, exitOk, runCommandLine } from "../program.js";
 import { testTerminal } from "../testing/terminal.js";
 import { register } from "./index.js";
+import { register as registerQuery } from "./query.js";
 
-const all = [{ name: "index", summary: "search", load: async () => ({ register }) }];
+const all = [
+  { name: "index", summary: "search", load: async () => ({ register }) },
+  { name: "query", summary: "search", load: async () => ({ register: registerQuery }) },
+];
 const folder = mkdtempSync(join(tmpdir(), "sparseland-index-cli-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-async function run(...args: string[]) {
+const run = (...args: string[]) => command("index", ...args);
+async function command(...args: string[]) {
   const terminal = testTerminal(folder);
-  const code = await runCommandLine(["index", ...args], terminal, all);
+  const code = await runCommandLine(args, terminal, all);
   return { code, out: terminal.stdout(), err: terminal.stderr() };
 }
 
@@ -46,12 +51,25 @@ describe("sparseland index", () => {
     const found = JSON.parse((await run("query", "a.index", "--vector", vector, "--k", "3", "--json")).out);
     expect(found.hits[0].id).toBe("r7");
     expect(found.hits.length).toBe(3);
+    const short = JSON.parse((await command("query", "a.index", "--vector", vector, "--k", "3", "--json")).out);
+    expect(short.hits).toEqual(found.hits);
     const evaluated = JSON.parse((await run("eval", "a.index", "queries.jsonl", "--cut", "100", "--factor", "0", "--json")).out);
     expect(evaluated.accuracy).toBeGreaterThan(0.99);
     expect(evaluated.documentsScored).toBeGreaterThan(200);
     const tuned = JSON.parse((await run("tune", "a.index", "queries.jsonl", "--accuracy", "0.9", "--threads", "2", "--json")).out);
     expect(tuned.best.accuracy).toBeGreaterThanOrEqual(0.9);
     expect(tuned.queriesPerSecond).toBeGreaterThan(0);
+  });
+
+  it("builds from svmlight with ids and tokens beside it", async () => {
+    writeFileSync(join(folder, "rows.svm"), "0 1:0.5 3:2\n0 2:1\n");
+    writeFileSync(join(folder, "labels.jsonl"), '{"id":"first","payload":{"title":"Heat"}}\n{"id":"second"}\n');
+    writeFileSync(join(folder, "words.txt"), "wing\nlift\nheat\n");
+    const labels = ["--labels", "labels.jsonl", "--vocabulary", "words.txt"];
+    expect((await run("build", "rows.svm", ...labels, "--out", "s.index")).code).toBe(exitOk);
+    expect((await command("query", "s.index", "--vector", '{"heat": 1}')).out).toMatch(/2\.0000\s+first\s+Heat/);
+    const refused = await run("build", "rows.svm", "--text", "jsonl", ...labels, "--out", "s.index");
+    expect([refused.code, refused.err]).toEqual([exitBadInput, expect.stringContaining("belong to vectors")]);
   });
 
   it("builds from text and answers words", async () => {

@@ -207,7 +207,9 @@ export const claims: readonly Claim<Config, Result>[] = [
     measure: (outcomes) => {
       const all = outcomes.filter(({ config }) => config.graph === "synthetic");
       const arcs = Math.max(...all.map(({ result }) => result.arcs));
-      return { ...interval(all.map(({ result }) => ours(result).seconds)), note: `${arcs} arcs` };
+      const seconds = all.map(({ result }) => ours(result).seconds).sort((a, b) => a - b);
+      const value = seconds[(seconds.length - 1) >> 1]!;
+      return { value, low: seconds[0]!, high: seconds.at(-1)!, note: `${arcs} arcs; least and greatest of ${seconds.length} runs` };
     },
     passes: ({ value }) => value <= 60,
   },

@@ -2,7 +2,7 @@
 import { InputError, ShapeError } from "../core/index.js";
 import type { IndexParts } from "./build.js";
 import { layOut } from "./format.js";
-import { type FileMemory, reserve } from "./store.js";
+import { type FileMemory, requireRoom, reserve } from "./store.js";
 import { encodeStrings } from "./strings.js";
 
 /** What is stored beside the vectors. */
@@ -17,7 +17,7 @@ export interface IndexLabels {
   readonly meta?: Readonly<Record<string, unknown>>;
 }
 
-/** The pieces of an index file, to be written in order. @throws InputError for labels of the wrong number or duplicate ids */
+/** The pieces of an index file, to be written in order. @throws InputError for labels of the wrong number, duplicate ids, or more than one memory holds */
 export function assemble(parts: IndexParts, labels: IndexLabels = {}): Uint8Array[] {
   const { docs, dim, forward } = parts;
   const { wideBlocks, ...lists } = parts.lists;
@@ -34,6 +34,19 @@ export function assemble(parts: IndexParts, labels: IndexLabels = {}): Uint8Arra
   };
   if (labels.ids) distinct("document id", labels.ids);
   if (labels.tokens) distinct("token", labels.tokens);
+  const arrays: Readonly<Record<string, ArrayBufferView>> = {
+    docQuads: forward.quads,
+    forward: forward.bytes,
+    ...lists,
+    ...(parts.neighbours ? { neighbours: parts.neighbours } : {}),
+    ...table("ids", labels.ids),
+    ...table(
+      "payloads",
+      labels.payloads?.map((p) => JSON.stringify(p ?? null)),
+    ),
+    ...table("tokens", labels.tokens),
+  };
+  requireRoom(Object.values(arrays).reduce((sum, { byteLength }) => sum + byteLength, 0));
   return layOut(
     {
       docs,
@@ -47,18 +60,7 @@ export function assemble(parts: IndexParts, labels: IndexLabels = {}): Uint8Arra
       config: parts.config,
       meta: labels.meta ?? {},
     },
-    {
-      docQuads: forward.quads,
-      forward: forward.bytes,
-      ...lists,
-      ...(parts.neighbours ? { neighbours: parts.neighbours } : {}),
-      ...table("ids", labels.ids),
-      ...table(
-        "payloads",
-        labels.payloads?.map((p) => JSON.stringify(p ?? null)),
-      ),
-      ...table("tokens", labels.tokens),
-    },
+    arrays,
   );
 }
 

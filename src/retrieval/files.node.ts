@@ -14,11 +14,12 @@ import {
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { createInterface } from "node:readline";
-import { createGunzip } from "node:zlib";
+import { createGunzip, gunzipSync } from "node:zlib";
 import { FormatError, InputError } from "../core/index.js";
 import { headerBytes, type IndexHeader, readHeader } from "./format.js";
 import { openIndexMemory, type SparseIndex } from "./index-handle.js";
-import { type JsonlOptions, jsonlReader, type VectorCollection, vectorsFromNpz, vectorsFromSvmlight } from "./readers.js";
+import { type JsonlOptions, jsonlReader, type VectorCollection } from "./jsonl.js";
+import { labelsFromJsonl, readVocabulary, vectorsFromNpz, vectorsFromSvmlight } from "./readers.js";
 import { reserve } from "./store.js";
 
 const CHUNK = 1 << 26;
@@ -89,13 +90,33 @@ export async function openIndexFile(path: string, shared = true): Promise<Sparse
 export interface ReadOptions extends JsonlOptions {
   /** what svmlight calls the first coordinate; 1 */
   readonly firstIndex?: 0 | 1;
+  /** file of ids and payloads for the rows of svmlight and npz, which have none: lines of {"id", "payload"} */
+  readonly labels?: string;
+  /** file of the tokens of the coordinates, one per line (a SPLADE model's vocabulary) */
+  readonly vocabulary?: string;
 }
+
+const text = (path: string): string => (/\.gz$/i.test(path) ? gunzipSync(readFileSync(path)) : readFileSync(path)).toString("utf8");
 
 /**
  * Reads vectors from `.jsonl`, `.svm`/`.svmlight`/`.libsvm`/`.txt`, or `.npz`; all but the last may be `.gz`.
- * @throws InputError for another ending; FormatError naming the line
+ * @throws InputError for another ending, or labels or a vocabulary that do not fit; FormatError naming the line
  */
 export async function readVectors(path: string, options: ReadOptions = {}): Promise<VectorCollection> {
+  const found = await readMatrix(path, options);
+  const { labels, vocabulary } = options;
+  if (labels !== undefined && found.ids)
+    throw new InputError(`${labels}: ${path} has ids of its own; leave the labels out, or the ids`);
+  const named = labels === undefined ? found : { ...found, ...labelsFromJsonl(text(labels), found.matrix.rows) };
+  if (vocabulary === undefined) return named;
+  if (named.tokens) throw new InputError(`${vocabulary}: ${path} is written in tokens, so it needs no vocabulary of numbers`);
+  const tokens = readVocabulary(text(vocabulary));
+  if (tokens.length < named.matrix.cols)
+    throw new InputError(`${vocabulary}: ${tokens.length} tokens, but ${path} has coordinates up to ${named.matrix.cols - 1}`);
+  return { ...named, matrix: { ...named.matrix, cols: tokens.length }, tokens };
+}
+
+async function readMatrix(path: string, options: ReadOptions): Promise<VectorCollection> {
   const name = path.toLowerCase().replace(/\.gz$/, "");
   if (/\.(jsonl|ndjson)$/.test(name)) {
     const reader = jsonlReader(options);
@@ -106,7 +127,6 @@ export async function readVectors(path: string, options: ReadOptions = {}): Prom
     return reader.finish();
   }
   if (/\.(svm|svmlight|libsvm|txt)$/.test(name)) {
-    const { gunzipSync } = await import("node:zlib");
     const bytes = readFileSync(path);
     return vectorsFromSvmlight(
       path.toLowerCase().endsWith(".gz") ? gunzipSync(bytes) : bytes,

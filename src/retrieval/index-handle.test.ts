@@ -5,10 +5,13 @@ import { gzipSync } from "node:zlib";
 import { afterAll, describe, expect, it } from "vitest";
 import { createRng, FormatError, InputError, OptionError } from "../core/index.js";
 import { writeNpz } from "../formats/index.js";
+import { assemble } from "./assemble.js";
+import { buildParts } from "./build.js";
 import { matrixFromVectors, rowOf, stackRows } from "./csr.js";
 import { openIndexFile, readVectors, writeIndexFile } from "./files.node.js";
 import { buildIndex, openIndex } from "./index-handle.js";
-import { readJsonl, vectorsFromNpz, vectorsFromSvmlight } from "./readers.js";
+import { readJsonl } from "./jsonl.js";
+import { labelsFromJsonl, readVocabulary, vectorsFromNpz, vectorsFromSvmlight } from "./readers.js";
 import { reserve } from "./store.js";
 import { bruteForce, joined, small, unstructured } from "./testing/collections.js";
 import { createSearchPool } from "./threads.node.js";
@@ -151,8 +154,11 @@ describe("bad input", () => {
     await expect(bad({}, {}, { ids: ["a", "b", "a", "c", "d"] })).rejects.toThrow(/"a" comes twice/);
     const large = matrixFromVectors([{ indices: [0], values: [1e6] }], 2);
     await expect(buildIndex(large, {}, createRng(1))).rejects.toThrow(/half float.*f32/);
-    // More than one memory holds: refused before anything is reserved.
+    // More than one memory holds: refused before anything is reserved, and before such a file is laid out.
     expect(() => reserve(4_300_000_000, false)).toThrow(/does not fit 32-bit memory.*split/);
+    const parts = buildParts(m, {}, createRng(1));
+    const vast = { ...parts, forward: { ...parts.forward, bytes: { byteLength: 4_300_000_000 } as Uint8Array } };
+    expect(() => assemble(vast)).toThrow(/43000\d+ bytes does not fit 32-bit memory.*split/);
   });
 
   it("holds for queries", async () => {
@@ -216,12 +222,62 @@ describe("collections from files", () => {
       ['{"id":"c","vector":{"x":null}}', "weight of"],
       ['{"vector":{"x":1}}', "no id"],
       ['{"id":{},"vector":{}}', "id must be"],
+      ['{"id":"c","vector":{"x":1e300}}', "weight of"],
       ['{"id":"c","vector":{"indices":[1,1],"values":[1,1]}}', "comes twice"],
+      ['{"id":"c","vector":{"x":1,"y":2,"x":3}}', '"x".*add its weights'],
+      ['{"id":"c","vector":{"indices":[1,2],"values":[1]}}', "2 indices and 1 values"],
     ] as const) {
-      expect(() => readJsonl(text + bad), bad).toThrow(new RegExp(`line 4.*${why}|${why}`));
+      expect(() => readJsonl(text + bad), bad).toThrow(new RegExp(`line 4: .*${why}`));
     }
+    // The same name in different objects, and text that looks like a name, are no repetition.
+    expect(readJsonl('{"id":"c","vector":{"x":1,"id":2},"payload":{"x":"a \\"x\\": b","id":[{"x":1},{"x":2}]}}').matrix.rows).toBe(
+      1,
+    );
+    expect(() => readJsonl('{"vector":{"x":1}}', { dim: 5 })).toThrow(/line 1: "x" is no coordinate in 0..4/);
+    expect(() => readJsonl('{"vector":{"5":1}}', { dim: 5 })).toThrow(/line 1: "5" is no coordinate in 0..4/);
     expect(() => readJsonl("\n")).toThrow(FormatError);
     expect(() => readJsonl('{"vector":{"4000000000":1}}')).toThrow(/too large/);
+  });
+
+  it("agrees with a plain reading of generated lines", () => {
+    const rng = createRng(5);
+    for (const token of [(c: number) => `t${c}`, (c: number) => String(c)]) {
+      const rows = Array.from({ length: 200 }, () => {
+        const coordinates = Array.from(rng.permutation(50).subarray(0, rng.below(12)));
+        return new Map(coordinates.map((c) => [token(c), rng.below(4) / 2]));
+      });
+      const { matrix, tokens } = readJsonl(rows.map((row) => JSON.stringify({ vector: Object.fromEntries(row) })).join("\n"));
+      rows.forEach((row, r) => {
+        const { indices, values } = rowOf(matrix, r);
+        const got = Array.from(indices, (c, i): [string, number] => [tokens ? tokens[c]! : String(c), values[i]!]);
+        expect(new Map(got)).toEqual(new Map([...row].filter(([, w]) => w > 0)));
+        expect(indices.every((c, i) => i === 0 || c > indices[i - 1]!)).toBe(true);
+      });
+    }
+  });
+
+  it("takes ids, payloads and tokens beside files that have no place for them", async () => {
+    const place = (name: string, content: string | Uint8Array) => {
+      writeFileSync(join(folder, name), content);
+      return join(folder, name);
+    };
+    const vectors = place("rows.svmlight", "1 1:0.5 3:2\n-1 2:1\n");
+    const labels = place("labels.jsonl", '{"id":"a","payload":{"u":1}}\n{"id":2}\n');
+    const vocabulary = place("vocabulary.txt", "wing\nlift\nheat\ncone\n");
+    const read = await readVectors(vectors, { labels, vocabulary });
+    expect(read).toMatchObject({ ids: ["a", "2"], payloads: [{ u: 1 }, null], tokens: ["wing", "lift", "heat", "cone"] });
+    expect(read.matrix.cols).toBe(4);
+    const index = await openIndex(joined(await buildIndex(read.matrix, {}, createRng(1), read)));
+    expect(index.search({ heat: 1 })).toEqual([{ id: "a", score: 2, document: 0, payload: { u: 1 } }]);
+    expect(() => labelsFromJsonl('{"id":"a"}\n', 2)).toThrow(/1 lines for 2 rows/);
+    expect(() => labelsFromJsonl('{"id":"a"}\n{"payload":1}\n', 2)).toThrow(/line 2: id is/);
+    expect(() => readVocabulary("a\nb\na\n")).toThrow(/line 3: token "a" is on line 1/);
+    expect(() => readVocabulary("a\n\nb\n")).toThrow(/line 2 is empty/);
+    const short = place("short.txt", "wing\n");
+    await expect(readVectors(vectors, { vocabulary: short })).rejects.toThrow(/1 tokens, but .* coordinates up to 2/);
+    const own = place("own.jsonl", '{"id":"a","vector":{"x":1}}\n{"id":"b","vector":{"x":1}}\n');
+    await expect(readVectors(own, { labels })).rejects.toThrow(/ids of its own/);
+    await expect(readVectors(own, { vocabulary })).rejects.toThrow(/written in tokens/);
   });
 
   it("reads svmlight and npz", () => {

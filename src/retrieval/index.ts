@@ -28,20 +28,14 @@ export {
   type SparseEncoder,
   writeEncoder,
 } from "./encoder.js";
+export { type EncoderPairs, encoderPairs, type TextPair, titlePairs } from "./encoder-pairs.js";
 export { FORMAT_VERSION, type IndexHeader, readHeader } from "./format.js";
 export type { ValueKind } from "./forward.js";
 export { buildIndex, type Hit, openIndex, openIndexMemory, type Query, type SparseIndex } from "./index-handle.js";
 export { buildInverted, type InvertedIndex } from "./inverted.js";
+export { type JsonlOptions, type JsonlReader, jsonlReader, readJsonl, type VectorCollection } from "./jsonl.js";
 export { accuracyAt, type Judgements, ndcg, recall } from "./metrics.js";
-export {
-  type JsonlOptions,
-  type JsonlReader,
-  jsonlReader,
-  readJsonl,
-  type VectorCollection,
-  vectorsFromNpz,
-  vectorsFromSvmlight,
-} from "./readers.js";
+export { labelsFromJsonl, readVocabulary, vectorsFromNpz, vectorsFromSvmlight } from "./readers.js";
 export { type RawHits, type SearchOptions, type SearchStats, searchConfig } from "./searcher.js";
 export type { NewDocument } from "./side.js";
 export type { FileMemory, Store } from "./store.js";

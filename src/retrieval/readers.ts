@@ -1,136 +1,8 @@
-/** Collections of sparse vectors from files: JSONL, svmlight, and scipy's npz. */
+/** Collections of sparse vectors from svmlight and scipy's npz, and the labels that those formats have no place for. */
 import { FormatError, InputError, show } from "../core/index.js";
 import { type NamedArray, readNpz, readSvmlight } from "../formats/index.js";
-import { checkMatrix, checkVector, matrixFromVectors, type SparseMatrix, type SparseVector, stackRows } from "./csr.js";
-
-/** A collection with what the file said about its rows and coordinates. */
-export interface VectorCollection {
-  readonly matrix: SparseMatrix;
-  readonly ids?: readonly string[];
-  readonly payloads?: readonly unknown[];
-  readonly tokens?: readonly string[];
-}
-
-/** Collects JSONL records line by line. */
-export interface JsonlReader {
-  /** @throws FormatError naming the line */
-  line(text: string): void;
-  /** @throws FormatError when no record came */
-  finish(): VectorCollection;
-}
-
-/** How JSONL is read. */
-export interface JsonlOptions {
-  /** vocabulary to use: other tokens are left out. For queries to an index. */
-  readonly tokens?: readonly string[];
-  /** number of coordinates, when the vectors have numbers instead of tokens */
-  readonly dim?: number;
-}
-
-/**
- * Reads records `{ "id": ..., "vector": { token: weight, ... }, "payload": ... }`, one per line. The vector may also be
- * `{ "indices": [...], "values": [...] }`; when every token of every vector is a whole number, tokens are coordinates.
- * Blank lines are skipped. `id` may be left out everywhere, `payload` anywhere.
- */
-export function jsonlReader(options: JsonlOptions = {}): JsonlReader {
-  const ids: string[] = [];
-  const payloads: unknown[] = [];
-  const vectors: { tokens: string[]; values: number[]; line: number }[] = [];
-  let anyPayload = false;
-  let numeric = true;
-  let number = 0;
-  const fail = (problem: string): never => {
-    throw new FormatError("JSONL", `line ${number}: ${problem}`);
-  };
-  return {
-    line(text) {
-      number++;
-      if (text.trim() === "") return;
-      let record: { id?: unknown; vector?: unknown; payload?: unknown } = {};
-      try {
-        record = JSON.parse(text) as typeof record;
-      } catch (cause) {
-        fail(`not JSON (${(cause as Error).message}); expected {"id": "...", "vector": {"token": weight}}`);
-      }
-      if (typeof record !== "object" || record === null || typeof record.vector !== "object" || record.vector === null)
-        fail(`expected {"id": "...", "vector": {"token": weight}}, got ${show(record)}`);
-      const id =
-        record.id ??
-        (ids.length === 0 && vectors.length === 0
-          ? undefined
-          : ids.length > 0
-            ? fail("no id, though earlier lines have one")
-            : undefined);
-      if (id !== undefined && typeof id !== "string" && typeof id !== "number")
-        fail(`id must be text or a number, got ${show(id)}`);
-      if (id !== undefined && ids.length !== vectors.length) fail("an id, though earlier lines have none");
-      if (id !== undefined) ids.push(String(id));
-      const pair = record.vector as { indices?: unknown; values?: unknown };
-      const listed = Array.isArray(pair.indices) && Array.isArray(pair.values);
-      const tokens = listed ? (pair.indices as unknown[]).map(String) : Object.keys(record.vector as object);
-      const values = listed ? (pair.values as unknown[]) : Object.values(record.vector as object);
-      if (tokens.length !== values.length) fail(`${tokens.length} indices and ${values.length} values`);
-      values.forEach((w, i) => {
-        if (typeof w !== "number" || !Number.isFinite(w) || w < 0)
-          fail(`weight of ${show(tokens[i])} is ${show(w)}, expected a finite number of at least 0`);
-      });
-      numeric &&= tokens.every((t) => /^(0|[1-9]\d{0,9})$/.test(t));
-      vectors.push({ tokens, values: values as number[], line: number });
-      payloads.push(record.payload ?? null);
-      anyPayload ||= record.payload !== undefined;
-    },
-    finish() {
-      if (vectors.length === 0) throw new FormatError("JSONL", 'no records; expected lines of {"id": ..., "vector": {...}}');
-      const labels = { ...(ids.length > 0 ? { ids } : {}), ...(anyPayload ? { payloads } : {}) };
-      const asTokens = options.tokens !== undefined || (!numeric && options.dim === undefined);
-      if (!asTokens) {
-        let dim = options.dim ?? 1;
-        if (options.dim === undefined) for (const v of vectors) for (const t of v.tokens) dim = Math.max(dim, Number(t) + 1);
-        if (dim > 2 ** 28)
-          throw new FormatError(
-            "JSONL",
-            `coordinate ${dim - 1} is too large (2^28 coordinates are the most); name tokens instead of numbering them so sparsely`,
-          );
-        return { matrix: fromLines(vectors, (t) => Number(t), dim), ...labels };
-      }
-      const numbers = new Map<string, number>(options.tokens?.map((t, i) => [t, i]));
-      if (!options.tokens) for (const v of vectors) for (const t of v.tokens) if (!numbers.has(t)) numbers.set(t, numbers.size);
-      return {
-        matrix: fromLines(vectors, (t) => numbers.get(t) ?? -1, Math.max(1, numbers.size)),
-        tokens: [...numbers.keys()],
-        ...labels,
-      };
-    },
-  };
-}
-
-function fromLines(
-  vectors: readonly { tokens: string[]; values: number[]; line: number }[],
-  coordinate: (token: string) => number,
-  dim: number,
-): SparseMatrix {
-  return stackRows(
-    vectors.map(({ tokens, values, line }) => {
-      const indices: number[] = [];
-      const kept: number[] = [];
-      tokens.forEach((t, i) => {
-        const c = coordinate(t);
-        if (c < 0) return;
-        indices.push(c);
-        kept.push(values[i]!);
-      });
-      return checkVector(`JSONL line ${line}`, { indices, values: kept }, dim);
-    }),
-    dim,
-  );
-}
-
-/** Reads JSONL from text. @throws FormatError naming the line */
-export function readJsonl(text: string, options: JsonlOptions = {}): VectorCollection {
-  const reader = jsonlReader(options);
-  for (const line of text.split("\n")) reader.line(line);
-  return reader.finish();
-}
+import { checkMatrix, matrixFromVectors, type SparseMatrix, type SparseVector } from "./csr.js";
+import type { VectorCollection } from "./jsonl.js";
 
 /** Reads svmlight rows as vectors; targets are dropped. @throws InputError for a negative weight */
 export function vectorsFromSvmlight(input: Uint8Array | string, firstIndex: 0 | 1 = 1, dim?: number): VectorCollection {
@@ -176,4 +48,47 @@ export function vectorsFromNpz(bytes: Uint8Array): VectorCollection {
     }));
     return { matrix: matrixFromVectors(vectors, cols, "npz row") };
   }
+}
+
+/**
+ * Reads ids and payloads for the rows of a file that has none: lines `{ "id": ..., "payload": ... }`, one per row in order.
+ *
+ * @param rows how many lines are expected
+ * @throws FormatError naming the line, or when their number differs
+ */
+export function labelsFromJsonl(text: string, rows: number): Pick<VectorCollection, "ids" | "payloads"> {
+  const ids: string[] = [];
+  const payloads: unknown[] = [];
+  for (const [i, line] of text.split("\n").entries()) {
+    if (line.trim() === "") continue;
+    const fail = (problem: string): never => {
+      throw new FormatError("labels", `line ${i + 1}: ${problem}; expected {"id": "...", "payload": ...}`);
+    };
+    let record: { id?: unknown; payload?: unknown } = {};
+    try {
+      record = JSON.parse(line) as typeof record;
+    } catch (cause) {
+      fail(`not JSON (${(cause as Error).message})`);
+    }
+    const { id, payload } = record ?? {};
+    if (typeof id !== "string" && typeof id !== "number") fail(`id is ${show(id)}`);
+    ids.push(String(id));
+    payloads.push(payload ?? null);
+  }
+  if (ids.length !== rows) throw new FormatError("labels", `${ids.length} lines for ${rows} rows; give one line per row, in order`);
+  return { ids, ...(payloads.some((p) => p !== null) ? { payloads } : {}) };
+}
+
+/** The tokens of a vocabulary file: one per line, in order of their coordinates. @throws FormatError when a token comes twice or is missing */
+export function readVocabulary(text: string): string[] {
+  const tokens = text.replace(/\r?\n$/, "").split(/\r?\n/);
+  const seen = new Map<string, number>();
+  tokens.forEach((token, i) => {
+    if (token === "") throw new FormatError("vocabulary", `line ${i + 1} is empty; expected one token per line`);
+    const before = seen.get(token);
+    if (before !== undefined)
+      throw new FormatError("vocabulary", `line ${i + 1}: token ${show(token)} is on line ${before} already`);
+    seen.set(token, i + 1);
+  });
+  return tokens;
 }

@@ -19,6 +19,14 @@ export interface FileMemory {
   readonly bytes: Uint8Array;
 }
 
+/** @throws InputError when a file of `fileBytes` bytes and the room to search it pass 4 GiB: checked before one is built, too */
+export function requireRoom(fileBytes: number): void {
+  if (Math.ceil((FILE_BASE + fileBytes) / PAGE) > MAX_PAGES - 1024)
+    throw new InputError(
+      `index: a file of ${fileBytes} bytes does not fit 32-bit memory with room to search; split the collection into several indexes`,
+    );
+}
+
 /**
  * Memory for a file of `fileBytes` bytes.
  *
@@ -26,11 +34,8 @@ export interface FileMemory {
  * @throws InputError when the file and the room to search it pass 4 GiB, or memory is refused
  */
 export function reserve(fileBytes: number, shared: boolean): FileMemory {
+  requireRoom(fileBytes);
   const pages = Math.ceil((FILE_BASE + fileBytes) / PAGE);
-  if (pages > MAX_PAGES - 1024)
-    throw new InputError(
-      `index: a file of ${fileBytes} bytes does not fit 32-bit memory with room to search; split the collection into several indexes`,
-    );
   let memory: WebAssembly.Memory;
   try {
     memory = new WebAssembly.Memory({ initial: pages, maximum: MAX_PAGES, shared });

@@ -21,4 +21,5 @@ export {
   trainingSpecs,
 } from "./programs.js";
 export * from "./prune/index.js";
+export { type EncoderBags, type EncoderTraining, trainSparseEncoder } from "./sparse-encoder.js";
 export { paramInfos, sparsityOf, type TrainEvent, type Trained, type TrainOptions, train } from "./train.js";

@@ -1,27 +1,24 @@
-/** Training the tiny sparse encoder with our own engine: title against text, in-batch negatives, FLOPS regulariser. */
-import { InputError, type Rng, requireInteger, requireNumber, type Tensor, tensor } from "../../src/core/index.js";
-import type { Engine } from "../../src/engine/index.js";
-import { adam } from "../../src/optim/index.js";
-import {
-  add,
-  crossEntropy,
-  gradients,
-  log1p,
-  matmul,
-  mean,
-  mul,
-  relu,
-  square,
-  sum,
-  trace,
-  type Value,
-} from "../../src/program/index.js";
-import { bm25Collection, documentWeights, encoderShapes, queryWeights, type SparseEncoder } from "../../src/retrieval/index.js";
+/**
+ * Training the tiny sparse encoder of learned sparse retrieval: a short text against a longer one, in-batch negatives, FLOPS regulariser.
+ * It knows nothing of indexes: `sparseland/retrieval` cuts text into bags (`encoderPairs`) and encodes with the params.
+ */
+import { InputError, type Rng, requireInteger, requireNumber, type Tensor, type Tree, tensor } from "../core/index.js";
+import type { Engine } from "../engine/index.js";
+import { adam } from "../optim/index.js";
+import { add, crossEntropy, gradients, log1p, matmul, mean, mul, relu, square, sum, trace, type Value } from "../program/index.js";
+
+/** Pairs to bring together, as bags of words: token number -> weight. */
+export interface EncoderBags {
+  /** names of the tokens; only their number counts here */
+  readonly tokens: readonly string[];
+  /** one per pair: the short text, counts of its tokens */
+  readonly queries: readonly ReadonlyMap<number, number>[];
+  /** one per pair: the long text, BM25 weights of its tokens */
+  readonly documents: readonly ReadonlyMap<number, number>[];
+}
 
 /** How an encoder is trained. */
 export interface EncoderTraining {
-  /** tokens known to the encoder, the most frequent; 4096 */
-  readonly vocabulary?: number;
   /** rank of the expansion; 32 */
   readonly rank?: number;
   /** few: a bag-of-words network on a small collection overfits soon; 120 */
@@ -35,44 +32,39 @@ export interface EncoderTraining {
   readonly onStep?: (step: number, loss: number) => void;
 }
 
-/** A pair to bring together: a short text as query, a longer one as document. */
-export interface TextPair {
-  readonly query: string;
-  readonly document: string;
-}
-
 /**
- * Trains an encoder.
+ * Trains an encoder y = log(1 + ReLU(scale * x + (x . down) . up + bias)).
  *
- *     loss = cross entropy of Y_q Y_d^T / T over the batch, the own document being right
+ *     loss = cross entropy of 1.5 Y_q Y_d^T over the batch, the own document being right
  *            + sum over tokens of lambda * (mean over the batch of y)^2        FLOPS, Paria et al. 2020, eq. 4
  *
- * @param pairs at least one batch
- * @throws InputError for too few pairs; OptionError for an option outside its range
+ * @param bags at least one batch of pairs
+ * @returns    params queryScale [V], documentScale [V], down [V, rank], up [rank, V], bias [V]: with the tokens a `SparseEncoder`
+ * @throws InputError for too few pairs, and when the loss is no longer finite; OptionError for an option outside its range
  * Formal et al. 2021, "SPLADE v2", section 3 (loss and activation). Differs: a bag-of-words network in place of a transformer.
  */
-export function trainEncoder(engine: Engine, pairs: readonly TextPair[], rng: Rng, options: EncoderTraining = {}): SparseEncoder {
-  const { vocabulary = 4096, rank = 32, steps = 120, batch = 64, rate = 1e-3, flops = 0.03, onStep } = options;
-  requireInteger("encoder.vocabulary", vocabulary, 2);
+export function trainSparseEncoder(engine: Engine, bags: EncoderBags, rng: Rng, options: EncoderTraining = {}): Tree<Tensor> {
+  const { rank = 32, steps = 120, batch = 64, rate = 1e-3, flops = 0.03, onStep } = options;
   requireInteger("encoder.rank", rank, 1, 4096);
   requireInteger("encoder.steps", steps, 1);
   requireInteger("encoder.batch", batch, 2, 4096);
   requireNumber("encoder.rate", rate, 0);
   requireNumber("encoder.flops", flops, 0);
-  if (pairs.length < batch)
+  const { queries, documents } = bags;
+  if (queries.length !== documents.length)
+    throw new InputError(`train-encoder: ${queries.length} queries and ${documents.length} documents; pairs have one of each`);
+  if (queries.length < batch)
     throw new InputError(
-      `train-encoder: ${pairs.length} documents with title and text, fewer than a batch of ${batch}; give more text or a smaller --batch`,
+      `train-encoder: ${queries.length} documents with title and text, fewer than a batch of ${batch}; give more text or a smaller --batch`,
     );
-  const texts = pairs.map((p) => p.document);
-  const bm25 = bm25Collection([...texts, ...pairs.map((p) => p.query)]);
-  const frequency = new Uint32Array(bm25.tokens.length);
-  for (const t of bm25.documents.indices) frequency[t]!++;
-  const chosen = Array.from(frequency.keys())
-    .sort((a, b) => frequency[b]! - frequency[a]! || a - b)
-    .slice(0, vocabulary);
-  const tokens = chosen.map((t) => bm25.tokens[t]!);
-  const size = tokens.length;
-  const shapes = encoderShapes(size, rank);
+  const size = bags.tokens.length;
+  const shapes: Readonly<Record<string, readonly number[]>> = {
+    queryScale: [size],
+    documentScale: [size],
+    down: [size, rank],
+    up: [rank, size],
+    bias: [size],
+  };
   const normal = (shape: readonly number[], spread: number) =>
     tensor(
       shape,
@@ -121,17 +113,15 @@ export function trainEncoder(engine: Engine, pairs: readonly TextPair[], rng: Rn
   );
   const store = engine.params({ ...specs, ...optimizer.slots(specs) }, initial);
   const plan = engine.compile(program, store);
-  const documents = documentWeights({ tokens, text: bm25.encoder }, texts);
-  const queries = pairs.map((p) => queryWeights({ tokens, text: bm25.encoder }, p.query));
   const q = new Float32Array(batch * size);
   const d = new Float32Array(batch * size);
   const right = Int32Array.from({ length: batch }, (_, i) => i);
   try {
-    let order = rng.permutation(pairs.length);
+    let order = rng.permutation(queries.length);
     let at = 0;
     for (let step = 0; step < steps; step++) {
       if (at + batch > order.length) {
-        order = rng.permutation(pairs.length);
+        order = rng.permutation(queries.length);
         at = 0;
       }
       q.fill(0);
@@ -143,15 +133,16 @@ export function trainEncoder(engine: Engine, pairs: readonly TextPair[], rng: Rn
       at += batch;
       const { loss } = plan.run({ q, d, right, ...optimizer.feed(step, rate * Math.min(1, (steps - step) / (0.5 * steps))) });
       const value = loss!.data[0]!;
-      if (!Number.isFinite(value)) throw new InputError(`train-encoder: the loss became ${value} at step ${step}; lower --rate`);
+      if (!Number.isFinite(value))
+        throw new InputError(`train-encoder: the loss became ${value} at step ${step}; lower the learning rate`);
       onStep?.(step, value);
     }
-    const params = Object.fromEntries(names.map((n) => [n, store.get(n)]));
-    return {
-      tokens,
-      text: bm25.encoder,
-      params: Object.fromEntries(Object.entries(params).map(([n, t]) => [n, tensor(t.shape, t.data.slice())])),
-    };
+    return Object.fromEntries(
+      names.map((name) => {
+        const { shape, data } = store.get(name);
+        return [name, tensor(shape, data.slice())];
+      }),
+    );
   } finally {
     plan.close();
     store.close();
