@@ -2,8 +2,8 @@
 import { resolve } from "node:path";
 import { columnsText } from "../../papers/harness/index.js";
 import { readIndexHeader } from "../../src/retrieval/index.node.js";
-import { printResult } from "../print.js";
 import type { CommonOptions, Register } from "../command.js";
+import { printResult } from "../print.js";
 import { registerBuild } from "../retrieval/build.js";
 import { registerEval } from "../retrieval/evaluate.js";
 import { flagsOf, mebibytes } from "../retrieval/flags.js";

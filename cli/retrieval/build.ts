@@ -11,9 +11,9 @@ import {
   type VectorCollection,
 } from "../../src/retrieval/index.js";
 import { readIndexHeader, readVectors, writeIndexFile } from "../../src/retrieval/index.node.js";
+import type { CommonOptions } from "../command.js";
 import { printResult } from "../print.js";
 import { createProgress } from "../progress.js";
-import type { CommonOptions } from "../command.js";
 import type { Terminal } from "../terminal.js";
 import { flagsOf, given, mebibytes, number } from "./flags.js";
 import { loadEncoder, readTexts, type TextKind } from "./texts.js";
