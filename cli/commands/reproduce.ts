@@ -122,6 +122,8 @@ async function measure(paper: Paper, papers: string, options: Options, out: stri
     progress.stop();
     writeWhole(join(out, `${paper.slug}.json`), `${JSON.stringify(result, null, 2)}\n`);
     if (paper.figure) writeWhole(join(out, `${paper.slug}.svg`), figureFile(paper.figure(outcomes)));
+    for (const [name, figure] of Object.entries(paper.figures?.(outcomes) ?? {}))
+      writeWhole(join(out, `${paper.slug}-${name}.svg`), figureFile(figure));
     return result;
   } finally {
     progress.stop();

@@ -134,6 +134,8 @@ export interface Paper<C = unknown, R = unknown> {
   measure(config: C, context: JobContext): Promise<R>;
   /** The figure of this paper, from all outcomes. */
   figure?(outcomes: readonly Outcome<C, R>[]): Figure;
+  /** Further figures by name (letters, digits, `-`): drawn into `<slug>-<name>.svg` beside the first. */
+  figures?(outcomes: readonly Outcome<C, R>[]): Readonly<Record<string, Figure>>;
   /** Further tables (every table has dense, small dense of equal parameters, random mask and magnitude). */
   tables?(outcomes: readonly Outcome<C, R>[]): readonly Table[];
 }

@@ -1,8 +1,12 @@
 /** Superposed Episodic and Semantic Memory via Sparse Distributed Representation. Rinkus and Leveille 2017. */
 import { definePaper, type Job, mean } from "../harness/index.js";
+import { accuracy } from "./accuracy.js";
 import { type Config, claims, type ImageSet, type Result } from "./claims.js";
-import { accuracy, recall, sequences, similarity, storageTimes } from "./experiments.js";
 import { images } from "./images.js";
+import { recall } from "./recall.js";
+import { sequences } from "./sequences.js";
+import { similarity } from "./similarity.js";
+import { storageTimes } from "./times.js";
 
 const SIZES = { small: { train: 5000, test: 1000 }, full: { train: 60_000, test: 10_000 } } as const;
 const STORED = [25, 50, 100, 200, 400];
@@ -35,7 +39,7 @@ export const paper = definePaper<Config, Result>({
     if (kind === "codes") return { recall: recall(train, STORED, seed), similarity: similarity(train, 150, seed) };
     if (kind === "times") return { times: storageTimes(train, size, seed, now) };
     if (kind === "sequences") return { sequences: sequences(train, FILMS, seed) };
-    return { accuracy: accuracy(train, test, seed, now, progress) };
+    return { accuracy: await accuracy(train, test, seed, now, progress) };
   },
   figure(outcomes) {
     const curve = (set: ImageSet) => {
@@ -61,6 +65,26 @@ export const paper = definePaper<Config, Result>({
       ],
     };
   },
+  figures(outcomes) {
+    const times = (set: ImageSet) => {
+      const all = outcomes.flatMap(({ config, result }) => (config.set === set && result.times ? [result.times] : []));
+      return all[0]!.map((_, i) => {
+        const values = all.map((own) => own[i]!);
+        return { x: (i + 1) * 300, y: mean(values), low: Math.min(...values), high: Math.max(...values) };
+      });
+    };
+    return {
+      time: {
+        title: "Time to store one item as the store fills (median of each 300; least and greatest of the seeds)",
+        x: { label: "items in store" },
+        y: { label: "microseconds" },
+        series: [
+          { name: "MNIST", points: times("mnist") },
+          { name: "Fashion-MNIST", points: times("fashion-mnist") },
+        ],
+      },
+    };
+  },
   tables(outcomes) {
     const of = <T>(pick: (result: Result) => T | undefined) =>
       outcomes.flatMap(({ config, result }) => {
@@ -70,7 +94,19 @@ export const paper = definePaper<Config, Result>({
     return [
       {
         title: "Recall after one trial: one mac of 100 modules of 64 cells over the edges of an image",
-        columns: ["images", "seed", "stored", "exact", "mean overlap", "completed", "chance", "weights full", "distinct codes"],
+        columns: [
+          "images",
+          "seed",
+          "stored",
+          "exact",
+          "mean overlap",
+          "completed",
+          "chance",
+          "weights full",
+          "distinct codes",
+          "exact, random codes",
+          "completed, random codes",
+        ],
         rows: of((r) => r.recall).flatMap(({ config, value }) =>
           value.map((r) => [
             config.set,
@@ -82,18 +118,30 @@ export const paper = definePaper<Config, Result>({
             r.chance,
             r.fullness,
             r.distinct,
+            r.willshawExact,
+            r.willshawCompleted,
           ]),
         ),
       },
       {
         title: "Similarity preservation (Spearman), and modules that keep their winner when an item is stored twice",
-        columns: ["images", "seed", "one stored", "100 in store", "random codes", "stored twice", "stored twice, defaults"],
+        columns: [
+          "images",
+          "seed",
+          "one stored",
+          "100 in store",
+          "random codes",
+          "hashing",
+          "stored twice",
+          "stored twice, defaults",
+        ],
         rows: of((r) => r.similarity).map(({ config, value }) => [
           config.set,
           config.seed,
           value.pairs,
           value.inStore,
           value.random,
+          value.hashing,
           value.repeated,
           value.repeatedByDefault,
         ]),
@@ -109,6 +157,8 @@ export const paper = definePaper<Config, Result>({
           "pixels",
           "k-winner layer",
           "nearest neighbour",
+          "softmax regression",
+          "perceptron, 256",
           "seconds",
           "cells frozen",
         ],
@@ -121,6 +171,8 @@ export const paper = definePaper<Config, Result>({
           a.pixels,
           a.kWinners,
           a.nearestNeighbour,
+          a.logistic,
+          a.perceptron,
           a.seconds,
           a.frozen,
         ]),
