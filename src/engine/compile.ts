@@ -51,7 +51,7 @@ export interface Compiled {
  */
 export function compileProgram(program: Program, params: ParamStore, host: CompileHost, frozen: boolean): Compiled {
   checkProgram(program);
-  const l = new Lowering(program, host.options, host.reserve, params.topologies, host.memory);
+  const l = new Lowering(program, host.options, host.reserve, params.topologies, host.memory, params.int8);
   for (const [path, param] of Object.entries(program.params)) {
     const spec = params.specs[path];
     if (!spec)
@@ -67,6 +67,7 @@ export function compileProgram(program: Program, params: ParamStore, host: Compi
         `compile: param "${path}" is ${type.pattern ? "sparse" : "dense"} in the program and ${pattern ? "sparse" : "dense"} in the store; trace the program with the store's layouts`,
       );
     }
+    if (params.int8[path]) continue;
     const layout = pattern === undefined ? ({ kind: "rows" } as const) : ({ kind: "live", pattern } as const);
     const buffer = l.fixed(l.bytes(param.value, layout), path, params.address(path));
     l.homes.set(path, l.place(param.value, { buffer, offset: 0, layout, clean: false }));

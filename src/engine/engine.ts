@@ -2,6 +2,7 @@
 import { type AnyTensor, requireInteger, type Tree } from "../core/index.js";
 import {
   Arena,
+  announceModule,
   createPool,
   defaultTiles,
   GEMM_SCRATCH,
@@ -16,6 +17,7 @@ import {
 } from "../kernels/index.js";
 import type { ParamSpec, Program } from "../program/index.js";
 import { type Compiled, compileProgram } from "./compile.js";
+import type { Int8Param } from "./int8-param.js";
 import { type Live, ParamStore } from "./params.js";
 import { createPlan, type Plan } from "./plan.js";
 
@@ -43,7 +45,12 @@ export interface Engine {
   readonly threads: number;
   readonly flavor: "plain" | "relaxed";
   /** Params in the engine's memory; see ParamStore. */
-  params(specs: Tree<ParamSpec>, initial?: Tree<AnyTensor | Live>): ParamStore;
+  params(specs: Tree<ParamSpec>, initial?: Tree<AnyTensor | Live | Int8Param>): ParamStore;
+  /**
+   * Loads the int8 kernels, once: programs with int8 operations need them. The build with the relaxed dot product where the host has
+   * it; both give the same bits.
+   */
+  enableInt8(flavor?: "plain" | "relaxed"): Promise<void>;
   /** Compiles a program over params. @throws InputError when they do not fit, or memory is exhausted */
   compile(program: Program, params: ParamStore, options?: CompileOptions): Plan;
   /** Bytes in use, and the most that ever were. */
@@ -65,18 +72,29 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   const scratch = arena.allocate(SCRATCH * pool.threads, "scratch");
   const tiles: Tiles = options.now ? tune(arena, { now: options.now }) : defaultTiles(kernels);
 
+  let enabled: Promise<void> | undefined;
+
   return {
     kernels,
     threads: pool.threads,
     flavor: kernels.flavor,
     params: (specs, initial) => new ParamStore(arena, specs, initial),
+    enableInt8(flavor) {
+      enabled ??= kernels.loadInt8(flavor).then(({ bytes }) => {
+        if (pool.threads === 1) return;
+        const address = arena.allocate(bytes.length, "int8 kernels");
+        kernels.views().u8.set(bytes, address);
+        announceModule(kernels, address, bytes.length);
+      });
+      return enabled;
+    },
     compile(program, params, { frozen = false, winograd = true } = {}) {
       const owned: number[] = [];
       const release = () => {
         for (const address of owned.splice(0)) arena.free(address);
       };
       const host = {
-        options: { threads: pool.threads, tiles, winograd, frozen },
+        options: { threads: pool.threads, tiles, winograd, frozen, int8: kernels.int8?.flavor },
         reserve(bytes: number, label: string) {
           const address = arena.allocateZeroed(bytes, label);
           owned.push(address);

@@ -69,7 +69,7 @@ export function convOf(program: Program, operation: Operation): ConvShape {
   const attrs = operation.attrs as Attrs & ConvAttrs;
   const [a, b] = operation.inputs as [number, number];
   const y = operation.outputs[0]!;
-  if (operation.op === "conv2d") return convShape(shape(a), shape(b), shape(y), attrs);
+  if (operation.op === "conv2d" || operation.op === "conv2dInt8") return convShape(shape(a), shape(b), shape(y), attrs);
   if (operation.op === "conv2dInputGrad") return convShape(shape(y), shape(b), shape(a), attrs);
   return convShape(shape(a), shape(y), shape(b), attrs);
 }
@@ -101,7 +101,9 @@ export function geometries(program: Program): Map<string, Geometry> {
   for (const operation of program.operations) {
     if (!operation.op.startsWith("conv2d")) continue;
     const conv = convOf(program, operation);
+    // Kernels that read no border: f32 on single images, int8 image by image.
     if (operation.op === "conv2d" && depthwiseFits(conv)) continue;
+    if (operation.op === "conv2dInt8" && depthwiseFits({ ...conv, n: 1 })) continue;
     const key = `${conv.oh}x${conv.ow}`;
     const at = need.get(key) ?? { y: 0, x: 0, overY: 0, overX: 0 };
     for (const tap of conv.taps) {

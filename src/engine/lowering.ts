@@ -8,6 +8,7 @@ import { InputError, sizeOf, type Tree } from "../core/index.js";
 import type { Tiles } from "../kernels/index.js";
 import type { Operation, Program, ValueType } from "../program/index.js";
 import { bareGeometry, type ConvShape, geometries } from "./geometry.js";
+import type { Int8Param } from "./int8-param.js";
 import {
   type Columns,
   columnsOf,
@@ -55,6 +56,8 @@ export interface LoweringOptions {
   readonly winograd: boolean;
   /** Params and topologies rarely change: index lists may take longer to make. */
   readonly frozen: boolean;
+  /** The build of the int8 kernels, where they are loaded. */
+  readonly int8?: "plain" | "relaxed" | undefined;
 }
 
 /** A kernel choice that the user can read: which step, which kernel, why. */
@@ -101,6 +104,8 @@ export class Lowering {
     readonly topologies: Tree<Topology>,
     /** A view of all memory; ask again after anything was reserved. */
     readonly memory: () => { f32: Float32Array; i32: Int32Array },
+    /** Weights of whole numbers, by path. */
+    readonly int8: Tree<Int8Param> = {},
   ) {
     this.consumers = program.values.map(() => []);
     program.operations.forEach((operation, i) => {

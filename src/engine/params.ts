@@ -14,7 +14,8 @@ import {
   tensor,
 } from "../core/index.js";
 import type { Arena } from "../kernels/index.js";
-import type { ParamLayout, ParamSpec } from "../program/index.js";
+import { isSparse, type ParamLayout, type ParamSpec } from "../program/index.js";
+import { checkInt8Param, type Int8Param } from "./int8-param.js";
 import { liveCount, type Topology } from "./topology.js";
 
 /** Live positions of a sparse param as users give and get them: CSR over [shape[0] / block, rest]. */
@@ -35,22 +36,25 @@ interface Held {
 export class ParamStore {
   readonly topologies: Tree<Topology>;
   readonly specs: Tree<ParamSpec>;
+  /** Weights of whole numbers, by path. Plans pack them when they are compiled. */
+  readonly int8: Tree<Int8Param>;
   readonly #held = new Map<string, Held>();
   readonly #arena: Arena;
   #closed = false;
 
   /**
    * @param specs   every param and slot; a slot of a sparse param names it in `pattern`
-   * @param initial values to start from: a dense tensor, or the live positions of a sparse param. Missing: zeros
+   * @param initial values to start from: a dense tensor, the live positions of a sparse param, or the whole numbers of a param of layout
+   *                int8, which needs them. Missing otherwise: zeros
    * @throws ShapeError, InputError when a value does not fit its spec
    */
-  constructor(arena: Arena, specs: Tree<ParamSpec>, initial: Tree<AnyTensor | Live> = {}) {
+  constructor(arena: Arena, specs: Tree<ParamSpec>, initial: Tree<AnyTensor | Live | Int8Param> = {}) {
     this.#arena = arena;
     this.specs = specs;
     const topologies: Record<string, Topology> = {};
     for (const [path, spec] of Object.entries(specs)) {
       const layout: ParamLayout = spec.layout ?? { kind: "dense" };
-      if (layout.kind === "dense") continue;
+      if (!isSparse(layout)) continue;
       const rows = spec.shape[0]!;
       const block = layout.kind === "block" ? layout.rows : 1;
       if (spec.shape.length < 2 || rows % block !== 0)
@@ -69,6 +73,16 @@ export class ParamStore {
       };
     }
     this.topologies = topologies;
+    const int8: Record<string, Int8Param> = {};
+    for (const [path, { layout, shape }] of Object.entries(specs)) {
+      const value = layout?.kind === "int8" ? initial[path] : undefined;
+      if (layout?.kind !== "int8") continue;
+      if (!value || "dtype" in value || !("shape" in value) || value.shape.join() !== shape.join())
+        throw new InputError(`param "${path}": the layout int8 needs whole numbers of shape [${shape}] to start from`);
+      checkInt8Param(path, value);
+      int8[path] = value;
+    }
+    this.int8 = int8;
     try {
       this.#reserve(initial);
     } catch (error) {
@@ -77,10 +91,11 @@ export class ParamStore {
     }
   }
 
-  #reserve(initial: Tree<AnyTensor | Live>): void {
+  #reserve(initial: Tree<AnyTensor | Live | Int8Param>): void {
     const { specs, topologies } = this;
     const arena = this.#arena;
     for (const [path, spec] of Object.entries(specs)) {
+      if (this.int8[path]) continue;
       const pattern = this.patternOf(path);
       if (pattern !== undefined && !topologies[pattern])
         throw new InputError(`param "${path}": its pattern "${pattern}" is not a sparse param of this store`);
@@ -89,8 +104,9 @@ export class ParamStore {
       this.#held.set(path, { spec, elements, address: arena.allocateZeroed(elements * 4 + 64, `param ${path}`) });
     }
     for (const [path, value] of Object.entries(initial)) {
+      if (this.int8[path]) continue;
       if ("rowPtr" in value) this.setLive(path, value);
-      else this.set(path, value);
+      else this.set(path, value as AnyTensor);
     }
   }
 
@@ -98,13 +114,15 @@ export class ParamStore {
   patternOf(path: string): string | undefined {
     const spec = this.specs[path];
     if (!spec) throw new InputError(`params: there is no param "${path}"; params are ${Object.keys(this.specs).join(", ")}`);
-    return spec.pattern ?? (spec.layout && spec.layout.kind !== "dense" ? path : undefined);
+    return spec.pattern ?? (isSparse(spec.layout) ? path : undefined);
   }
 
   #get(path: string): Held {
     if (this.#closed) throw new InputError("params: this store is closed");
     this.patternOf(path);
-    return this.#held.get(path)!;
+    const held = this.#held.get(path);
+    if (!held) throw new InputError(`params: "${path}" is int8 and lies in the plans that use it; make a new store to change it`);
+    return held;
   }
 
   /** Address of a param's memory, for the compiler. */

@@ -1,6 +1,6 @@
 /** What an optimiser is: the slots that it keeps beside params, the numbers that it takes each step, and its step as operations. */
 import { filterTree, OptionError, type Tensor, type Tree, tensor } from "../core/index.js";
-import type { InputSpec, ParamSpec, Value } from "../program/index.js";
+import { type InputSpec, isSparse, type ParamSpec, type Value } from "../program/index.js";
 
 /** What a step is given, by path. */
 export interface StepValues {
@@ -31,7 +31,7 @@ export interface Optimizer {
 export function slotSpecs(params: Tree<ParamSpec>, names: readonly string[]): Tree<ParamSpec> {
   const out: Record<string, ParamSpec> = {};
   for (const [path, spec] of Object.entries(params)) {
-    const pattern = spec.pattern ?? (spec.layout && spec.layout.kind !== "dense" ? path : undefined);
+    const pattern = spec.pattern ?? (isSparse(spec.layout) ? path : undefined);
     for (const name of names) out[slotPath(path, name)] = { shape: spec.shape, ...(pattern === undefined ? {} : { pattern }) };
   }
   return out;

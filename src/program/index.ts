@@ -13,6 +13,7 @@ export * from "./passes/fold-batch-norm.js";
 export * from "./passes/layouts.js";
 export * from "./passes/permute-channels.js";
 export * from "./passes/products.js";
+export * from "./passes/quantise.js";
 export * from "./passes/taps.js";
 export * from "./trace.js";
 export * from "./types.js";

@@ -1,7 +1,7 @@
 /** Tracing: runs a TypeScript function once on symbolic values and keeps the operations that it performed. */
 import { InputError, mapTree, type Tree } from "../core/index.js";
 import { Graph, type Value } from "./graph.js";
-import type { InputSpec, ParamSpec, Program, ProgramParam, ValueType } from "./types.js";
+import { type InputSpec, isSparse, type ParamSpec, type Program, type ProgramParam, type ValueType } from "./types.js";
 
 /** What a traced function returns. */
 export interface Traced {
@@ -18,7 +18,7 @@ export interface TraceSpec {
 
 const valueType = (path: string, spec: ParamSpec | InputSpec): ValueType => {
   const layout = (spec as ParamSpec).layout;
-  const pattern = (spec as ParamSpec).pattern ?? (layout && layout.kind !== "dense" ? path : undefined);
+  const pattern = (spec as ParamSpec).pattern ?? (isSparse(layout) ? path : undefined);
   return { shape: [...spec.shape], dtype: spec.dtype ?? "f32", ...(pattern === undefined ? {} : { pattern }) };
 };
 

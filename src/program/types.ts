@@ -16,9 +16,13 @@ export interface ValueType {
   readonly pattern?: string;
 }
 
-/** How a param is stored. `capacity` is the most live positions that its memory holds; topologies change inside it. */
+/**
+ * How a param is stored. `capacity` is the most live positions that its memory holds; topologies change inside it. `int8`: as whole
+ * numbers, for weights of int8 operations, whose scale is a param of its own.
+ */
 export type ParamLayout =
   | { readonly kind: "dense" }
+  | { readonly kind: "int8" }
   | { readonly kind: "csr"; readonly capacity: number }
   | { readonly kind: "block"; readonly rows: 2 | 4; readonly capacity: number };
 
@@ -40,6 +44,10 @@ export interface ProgramParam {
   readonly value: number;
   readonly layout: ParamLayout;
 }
+
+/** Whether a layout keeps live positions only: then the param names a pattern. */
+export const isSparse = (layout: ParamLayout | undefined): layout is Exclude<ParamLayout, { kind: "dense" | "int8" }> =>
+  layout !== undefined && layout.kind !== "dense" && layout.kind !== "int8";
 
 /** The whole. `updates` maps a param path to the value that it takes after each run (a training step updates in place). */
 export interface Program {

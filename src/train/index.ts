@@ -21,5 +21,6 @@ export {
   trainingSpecs,
 } from "./programs.js";
 export * from "./prune/index.js";
+export * from "./quantise.js";
 export { type EncoderBags, type EncoderTraining, trainSparseEncoder } from "./sparse-encoder.js";
 export { paramInfos, sparsityOf, type TrainEvent, type Trained, type TrainOptions, train } from "./train.js";

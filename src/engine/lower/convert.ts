@@ -8,6 +8,8 @@ import type { Call } from "../step.js";
 /** Emits the conversion of `value` and remembers the copy. */
 export function convert(l: Lowering, value: number, from: Placed, to: Layout): Placed {
   if (l.type(value).dtype !== "f32" && to.kind !== "rows") throw new InputError(`engine: only f32 values have a ${to.kind} layout`);
+  if (l.type(value).dtype === "u8" && from.layout.kind !== "rows")
+    throw new InputError(`engine: bytes in quads are operands of int8 operations; value ${value} needs dequantise first`);
   const pair = `${from.layout.kind}>${to.kind}`;
   if (pair === "rows>planes") return toPlanes(l, value, from, to as Planes);
   if (pair === "planes>rows") return fromPlanes(l, value, from, to);

@@ -9,6 +9,7 @@ import { lowerConv } from "./conv.js";
 import { lowerConvInputGrad, lowerConvWeightGrad } from "./conv-gradients.js";
 import { lowerBinary, lowerCast, lowerConstant, lowerUnary } from "./elementwise.js";
 import { lowerGather, lowerOneHot, lowerRandom, lowerRowSums, lowerTopK } from "./gather.js";
+import { lowerConvInt8, lowerDequantise, lowerLinearInt8, lowerMaxPoolInt8, lowerMeanInt8, lowerQuantise } from "./int8.js";
 import { lowerLayerNorm, lowerLayerNormGrad } from "./layer-norm.js";
 import { lowerMatmul } from "./matmul.js";
 import { lowerAdam, lowerSgd } from "./optimiser.js";
@@ -67,6 +68,12 @@ const rules: Record<string, Rule> = {
   dropoutMask: lowerRandom,
   sgd: lowerSgd,
   adam: lowerAdam,
+  quantise: lowerQuantise,
+  dequantise: lowerDequantise,
+  conv2dInt8: lowerConvInt8,
+  meanInt8: lowerMeanInt8,
+  maxPoolInt8: lowerMaxPoolInt8,
+  linearInt8: lowerLinearInt8,
 };
 for (const op of Object.keys(UNARY)) rules[op] ??= lowerUnary;
 for (const op of Object.keys(BINARY)) rules[op] ??= lowerBinary;

@@ -25,7 +25,8 @@ export function windowsOf(
   ];
 }
 
-function check(op: string, x: readonly number[], w: readonly number[], attrs: ConvAttrs): number[] {
+/** Shape of a convolution's result. @throws ShapeError, InputError */
+export function convOutput(op: string, x: readonly number[], w: readonly number[], attrs: ConvAttrs): number[] {
   const { groups, stride, padding, dilation } = attrs;
   const shapes = { x, weight: w };
   if (x.length !== 4 || w.length !== 4) throw new ShapeError(op, shapes, "x [N, C, H, W] and weight [O, C/groups, kh, kw]");
@@ -87,7 +88,7 @@ export const conv2dOp: OpDef<ConvAttrs> = {
   type(inputs, attrs) {
     for (const i of [0, 1]) requireDType("conv2d", inputs, i, "f32");
     requireDense("conv2d", inputs, [0]);
-    return [f32(check("conv2d", inputs[0]!.shape, inputs[1]!.shape, attrs))];
+    return [f32(convOutput("conv2d", inputs[0]!.shape, inputs[1]!.shape, attrs))];
   },
   reference([x, w], attrs, [type]) {
     const y = floats(type!.shape, [x!, w!]);
@@ -109,7 +110,7 @@ export const conv2dInputGradOp: OpDef<InputGradAttrs> = {
   type(inputs, attrs) {
     for (const i of [0, 1]) requireDType("conv2dInputGrad", inputs, i, "f32");
     requireDense("conv2dInputGrad", inputs, [0]);
-    const y = check("conv2dInputGrad", attrs.inputShape, inputs[1]!.shape, attrs);
+    const y = convOutput("conv2dInputGrad", attrs.inputShape, inputs[1]!.shape, attrs);
     if (y.join() !== inputs[0]!.shape.join())
       throw new ShapeError("conv2dInputGrad", named(["dy", "weight"], inputs), `dy [${y.join(", ")}]`);
     return [f32(attrs.inputShape)];
@@ -134,7 +135,7 @@ export const conv2dWeightGradOp: OpDef<WeightGradAttrs> = {
   type(inputs, attrs) {
     for (const i of [0, 1]) requireDType("conv2dWeightGrad", inputs, i, "f32");
     requireDense("conv2dWeightGrad", inputs);
-    const y = check("conv2dWeightGrad", inputs[0]!.shape, attrs.weightShape, attrs);
+    const y = convOutput("conv2dWeightGrad", inputs[0]!.shape, attrs.weightShape, attrs);
     if (y.join() !== inputs[1]!.shape.join())
       throw new ShapeError("conv2dWeightGrad", named(["x", "dy"], inputs), `dy [${y.join(", ")}]`);
     return [f32(attrs.weightShape, attrs.pattern)];

@@ -8,6 +8,7 @@ import * as compare from "./compare.js";
 import * as control from "./control.js";
 import * as conv from "./conv2d.js";
 import * as indexing from "./indexing.js";
+import * as int8 from "./int8.js";
 import * as layerNorms from "./layer-norm.js";
 import * as layout from "./layout.js";
 import * as matmuls from "./matmul.js";
@@ -25,6 +26,7 @@ const families = [
   compare,
   conv,
   indexing,
+  int8,
   layout,
   matmuls,
   optimise,
@@ -58,6 +60,20 @@ export { equal, greater, greaterEqual, reluGrad } from "./compare.js";
 export { scan, stopGradient, straightThrough } from "./control.js";
 export { type ConvAttrs, type ConvOptions, conv2d, conv2dInputGrad, conv2dWeightGrad, windowsOf } from "./conv2d.js";
 export { argmax, cast, gather, oneHot, pick, pickGrad, scatterAddRows, segmentSum, topK } from "./indexing.js";
+export {
+  conv2dInt8Op,
+  dequantiseOp,
+  INT8_TOP,
+  type Int8ConvAttrs,
+  type Int8Range,
+  int8Constants,
+  int8RowSums,
+  int8Weights,
+  linearInt8Op,
+  maxPoolInt8Op,
+  meanInt8Op,
+  quantiseOp,
+} from "./int8.js";
 export { layerNorm, layerNormGrad, rmsNorm, rmsNormGrad } from "./layer-norm.js";
 export { concat, pad, scatterSlice, slice, sliceAxis, stack, transpose } from "./layout.js";
 export { linear, type MatmulOptions, matmul } from "./matmul.js";

@@ -1,6 +1,6 @@
 /** Gives params of a program their storage. */
 import { InputError, type Tree } from "../../core/index.js";
-import type { ParamLayout, Program, ValueType } from "../types.js";
+import { isSparse, type ParamLayout, type Program, type ValueType } from "../types.js";
 
 /**
  * The same program with other param layouts. Only params that are used as they are (as a weight of a product or convolution) may
@@ -15,7 +15,7 @@ export function withLayouts(program: Program, layouts: Tree<ParamLayout>): Progr
     if (!param)
       throw new InputError(`withLayouts: the program has no param "${path}"; params are ${Object.keys(params).join(", ")}`);
     const { shape, dtype } = values[param.value]!;
-    values[param.value] = layout.kind === "dense" ? { shape, dtype } : { shape, dtype, pattern: path };
+    values[param.value] = isSparse(layout) ? { shape, dtype, pattern: path } : { shape, dtype };
     params[path] = { ...param, layout };
   }
   return { ...program, values, params };

@@ -67,6 +67,20 @@ const wide = (rng: Rng) => {
 };
 const key = (rng: Rng): AnyTensor => ints(rng, [2], 2 ** 31);
 
+const byteTensor = (rng: Rng, shape: readonly number[]): AnyTensor => ({
+  shape,
+  dtype: "u8" as const,
+  data: Uint8Array.from({ length: sizeOf(shape) }, () => rng.below(128)),
+});
+/** A weight on the grid of its scale, the scale, a bias. */
+const int8Operands = (rng: Rng, shape: readonly number[]): AnyTensor[] => {
+  const scale = uniform(rng, [shape[0]!], 0.001, 0.02);
+  const row = sizeOf(shape) / shape[0]!;
+  const data = Float32Array.from({ length: sizeOf(shape) }, (_, i) => (rng.below(255) - 127) * scale.data[Math.floor(i / row)]!);
+  return [{ shape, dtype: "f32", data }, scale, uniform(rng, [shape[0]!])];
+};
+const int8Rounding = { xScale: 0.05, xZero: 64, yScale: 0.1, yZero: 50, lo: 3, hi: 120 };
+
 /** One generator per operation of the registry. */
 export const cases: Readonly<Record<string, Generator>> = {
   constant: (rng) => {
@@ -171,6 +185,32 @@ export const cases: Readonly<Record<string, Generator>> = {
   conv2d: (rng) => {
     const { x, w, attrs } = convolution(rng);
     return { inputs: [uniform(rng, x), uniform(rng, w)], attrs };
+  },
+  quantise: (rng) => ({ inputs: [uniform(rng, shapeOf(rng, 4), -9, 9)], attrs: { scale: 0.05, zero: 60 } }),
+  dequantise: (rng) => ({ inputs: [byteTensor(rng, shapeOf(rng, 4))], attrs: { scale: 0.05, zero: 60 } }),
+  conv2dInt8: (rng) => {
+    const { x, w, y, attrs } = convolution(rng);
+    // One group, or one per channel.
+    const groups = w[1] === 1 && w[0] === x[1] && chance(rng) ? x[1]! : 1;
+    const form = [w[0]!, x[1]! / groups, w[2]!, w[3]!];
+    const residual = chance(rng);
+    return {
+      inputs: [byteTensor(rng, x), ...int8Operands(rng, form), ...(residual ? [byteTensor(rng, y)] : [])],
+      attrs: { ...attrs, groups, ...int8Rounding, ...(residual ? { rScale: 0.03, rZero: 40 } : {}) },
+    };
+  },
+  meanInt8: (rng) => ({ inputs: [byteTensor(rng, shapeOf(rng, 4))], attrs: { ...int8Rounding, keepDims: chance(rng) } }),
+  maxPoolInt8: (rng) => {
+    const { x, attrs } = pooling(rng);
+    return { inputs: [byteTensor(rng, x)], attrs };
+  },
+  linearInt8: (rng) => {
+    const [n, k, o] = [size(rng), size(rng), size(rng)];
+    const more = chance(rng) ? [1, 1] : [];
+    return {
+      inputs: [byteTensor(rng, [n, k, ...more]), ...int8Operands(rng, [o, k, ...more])],
+      attrs: { xScale: 0.04, xZero: rng.below(128) },
+    };
   },
   conv2dInputGrad: (rng) => {
     const { x, w, y, attrs } = convolution(rng);
