@@ -108,7 +108,7 @@ export function resultsText({ entries, machine }: RunResults, width: number): st
     ["milliseconds", ...counts.flatMap((count) => [`b1, ${count}`, "gain", `b64, ${count}`, "gain"]), "sparse layers"],
     entries.map((entry) => [
       entry.name,
-      ...pairs(entry).flatMap(([ms, gain]) => [milliseconds(ms), times(gain)]),
+      ...pairs(entry).flatMap(([ms, gain]) => [milliseconds(ms), entry === dense ? "-" : times(gain)]),
       entry.speedupSparseLayers === undefined ? "-" : times(entry.speedupSparseLayers),
     ]),
     width,

@@ -155,11 +155,13 @@ export function shareGrid(cells: readonly { readonly row: string; readonly colum
   const rows = [...new Set(cells.map(({ row }) => row))];
   const columns = [...new Set(cells.map(({ column }) => column))];
   const longest = Math.max(...rows.map((row) => row.length));
+  // Slanted by 35 degrees, a letter of the heads rises four pixels.
+  const top = 26 + Math.min(160, 4.2 * Math.max(...columns.map((column) => column.length)));
   return draw({
     width: Math.max(640, 150 + 74 * columns.length),
-    height: 110 + 26 * rows.length,
+    height: 20 + top + 26 * rows.length,
     marginLeft: Math.min(220, 24 + 7 * longest),
-    marginTop: 90,
+    marginTop: top,
     marginBottom: 8,
     marginRight: 40,
     style: { fontSize: "12px", background: "transparent" },
