@@ -69,8 +69,8 @@ function table(rows: readonly Row[]): Markup {
 <tr><th rowspan="2" scope="col">network</th><th rowspan="2" scope="col">sparsity</th><th colspan="2" class="group" scope="colgroup">test accuracy</th>
 <th rowspan="2" scope="col">non-zero<br>parameters</th><th colspan="2" class="group" scope="colgroup">bytes on disk</th>
 <th class="group" scope="colgroup">theory</th><th class="group" scope="colgroup">simulation</th><th colspan="4" class="group" scope="colgroup">measured, one thread</th></tr>
-<tr><th scope="col">share</th><th scope="col">vs dense, points</th><th scope="col">file</th><th scope="col">of dense</th><th scope="col">FLOPs</th><th scope="col">trained with</th>
-<th scope="col">batch 1, ms</th><th scope="col">speed-up</th><th scope="col">batch 64, ms</th><th scope="col">speed-up</th></tr>
+<tr><th scope="col">share</th><th scope="col">vs dense,<br>points</th><th scope="col">file</th><th scope="col">of dense</th><th scope="col">FLOPs</th><th scope="col">trained<br>with</th>
+<th scope="col">batch 1,<br>ms</th><th scope="col">speed-<br>up</th><th scope="col">batch 64,<br>ms</th><th scope="col">speed-<br>up</th></tr>
 </thead><tbody>${rows.map(line)}</tbody></table></div>
 <p class="faint">Theory counts two operations per non-zero multiply-add of one image. Simulation says how training ran: <em>simulated</em> is a mask on dense kernels, which saves no time;
 <em>sparse</em> touches non-zeros only. Measured is the median wall time of the compiled model after reloading it from disk; speed-up is the dense network's time over it.</p>`;
@@ -86,8 +86,8 @@ function details(rows: readonly Row[]): Markup {
   return html`<h3>All ${threadsOf(rows)} threads, the sparse layers alone, training</h3><div class="scroll" role="region" aria-label="More figures" tabindex="0"><table>
 <thead><tr><th rowspan="2" scope="col">network</th><th colspan="2" class="group" scope="colgroup">sparsity</th><th rowspan="2" scope="col">parameters</th>
 <th colspan="4" class="group" scope="colgroup">measured, ${threadsOf(rows)} threads</th><th class="group" scope="colgroup">measured, one thread</th><th colspan="2" class="group" scope="colgroup">made by</th></tr>
-<tr><th scope="col">target</th><th scope="col">realised</th><th scope="col">batch 1, ms</th><th scope="col">speed-up</th><th scope="col">batch 64, ms</th><th scope="col">speed-up</th>
-<th scope="col">sparse layers, speed-up</th><th scope="col">training, s</th><th scope="col">predictions reloaded</th></tr></thead><tbody>${rows.map(line)}</tbody></table></div>
+<tr><th scope="col">target</th><th scope="col">realised</th><th scope="col">batch 1,<br>ms</th><th scope="col">speed-<br>up</th><th scope="col">batch 64,<br>ms</th><th scope="col">speed-<br>up</th>
+<th scope="col">sparse layers,<br>speed-up</th><th scope="col">training, s</th><th scope="col">predictions<br>reloaded</th></tr></thead><tbody>${rows.map(line)}</tbody></table></div>
 <p class="faint">Sparse layers: the time of the layers that run sparse inside the dense network's plan, over their time inside this network's plan, batch 1. Small networks
 gain little from a second thread at batch 1: there the threads' meetings take as long as the work.</p>`;
 }
