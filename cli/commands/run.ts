@@ -96,7 +96,7 @@ export function resultsText({ entries, machine }: RunResults, width: number): st
     width,
   );
   const { threads } = machine;
-  const counts = threads === 1 ? ["1 thread"] : ["1 thread", `${threads} threads`];
+  const counts = threads === 1 ? ["1t"] : ["1t", `${threads}t`];
   const pairs = (entry: RunResults["entries"][number]) =>
     [
       [entry.msBatch1, entry.speedupBatch1],
@@ -105,7 +105,7 @@ export function resultsText({ entries, machine }: RunResults, width: number): st
       [entry.msBatch64Threads, entry.speedupBatch64Threads],
     ].slice(0, 2 * counts.length) as [number, number][];
   const time = columnsText(
-    ["milliseconds", ...counts.flatMap((count) => [`b1, ${count}`, "gain", `b64, ${count}`, "gain"]), "sparse layers"],
+    ["milliseconds", ...counts.flatMap((count) => [`b1 ${count}`, "gain", `b64 ${count}`, "gain"]), "layers"],
     entries.map((entry) => [
       entry.name,
       ...pairs(entry).flatMap(([ms, gain]) => [milliseconds(ms), entry === dense ? "-" : times(gain)]),
@@ -113,7 +113,12 @@ export function resultsText({ entries, machine }: RunResults, width: number): st
     ]),
     width,
   );
-  return `${what}\n\n${time}\n\nMeasured on ${machine.cpu}; b1 and b64: batches of 1 and 64. Gain: the dense network's time over this one's, timed in turns;\nsparse layers: the same for the layers that run sparse alone, inside the plans of both networks at batch 1, one thread.`;
+  const notes = [
+    `Measured on ${machine.cpu}. b1, b64: a batch of 1, of 64; 1t, ${threads}t: threads. Gain: the dense network's time`,
+    "over this one's, timed in turns. Layers: the same for the layers that run sparse alone, inside the plans of both",
+    "networks, batch 1, one thread.",
+  ];
+  return [what, time, notes.join("\n")].join("\n\n");
 }
 
 /** The `run` command. */

@@ -59,6 +59,22 @@ describe("a run folder", () => {
     expect(open().resumed).toBe(true);
   });
 
+  it("that is abandoned before anything is saved leaves nothing; later it keeps all", () => {
+    const path = join(folder, "new");
+    openRunFolder(path, identity("a")).abandon();
+    expect(existsSync(path)).toBe(false);
+    open().abandon();
+    expect(readdirSync(folder)).toEqual([]);
+    const saved = open();
+    saved.saveCheckpoint("dense", Uint8Array.of(1));
+    saved.abandon();
+    saved.close();
+    const resumed = open();
+    resumed.abandon();
+    expect(resumed.checkpoint("dense")).toEqual(Uint8Array.of(1));
+    resumed.close();
+  });
+
   it("loses what killed writers left behind", () => {
     open().close();
     mkdirSync(join(folder, "checkpoints"));

@@ -6,7 +6,7 @@
  * loses at most one epoch and never a number.
  */
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { removeLeftovers, writeWhole } from "../../src/core/files.node.js";
 import { InputError } from "../../src/core/index.js";
@@ -35,6 +35,8 @@ export interface RunFolder<E> {
   finish(id: string, result: E): void;
   /** Writes a file of the folder itself. */
   write(name: string, content: string | Uint8Array): void;
+  /** After a failure: takes back what this process wrote, if nothing is finished or saved yet. */
+  abandon(): void;
   /** Gives the lock back. */
   close(): void;
 }
@@ -69,16 +71,23 @@ function readLedger<E>(path: string): Ledger<E> | undefined {
  */
 export function openRunFolder<E>(path: string, identity: RunIdentity, force = false): RunFolder<E> {
   const hash = createHash("sha256").update(JSON.stringify(identity.content)).digest("hex");
+  const existed = existsSync(path);
   const release = lockFolder(path);
   try {
-    return open(path, hash, identity, force, release);
+    return open(path, hash, identity, force, { release, existed });
   } catch (error) {
     release();
     throw error;
   }
 }
 
-function open<E>(path: string, hash: string, { quick, recipe }: RunIdentity, force: boolean, release: () => void): RunFolder<E> {
+function open<E>(
+  path: string,
+  hash: string,
+  { quick, recipe }: RunIdentity,
+  force: boolean,
+  { release, existed }: { release: () => void; existed: boolean },
+): RunFolder<E> {
   const ledgerPath = join(path, "run.json");
   removeLeftovers(path);
   let ledger = force ? undefined : readLedger<E>(ledgerPath);
@@ -119,6 +128,12 @@ function open<E>(path: string, hash: string, { quick, recipe }: RunIdentity, for
       rmSync(checkpointPath(id), { force: true });
     },
     write: (name, content) => writeWhole(join(path, name), content),
+    abandon() {
+      if (resumed || finished.size > 0 || existsSync(join(path, "checkpoints"))) return;
+      for (const name of ["run.json", "recipe.yaml"]) rmSync(join(path, name), { force: true });
+      release();
+      if (!existed && readdirSync(path).length === 0) rmdirSync(path);
+    },
     close: release,
   };
 }

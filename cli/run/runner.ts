@@ -7,7 +7,7 @@ import { createRng } from "../../src/core/index.js";
 import { type DatasetSplits, fingerprint } from "../../src/data/index.js";
 import { createEngine } from "../../src/engine/index.js";
 import { initParams } from "../../src/nn/index.js";
-import { paramInfos, type TrainEvent } from "../../src/train/index.js";
+import { paramInfos, requireFit, type TrainEvent } from "../../src/train/index.js";
 import { unpackNetwork } from "../network/file.js";
 import { type PlannedEntry, plannedEntries, type Recipe } from "../recipe/recipe.js";
 import { reportPage } from "../report/page.js";
@@ -43,8 +43,9 @@ export type RunProgress =
   | { readonly kind: "timing"; readonly name: string; readonly done: number; readonly of: number };
 
 /** Builds the model and lets the method draw its first masks. @throws InputError when they refuse */
-async function rehearse(recipe: Recipe, entry: PlannedEntry, { train }: DatasetSplits): Promise<void> {
+async function rehearse(recipe: Recipe, entry: PlannedEntry, { train, test }: DatasetSplits): Promise<void> {
   const model = modelOfEntry(recipe, entry, train);
+  requireFit({ model, train, test });
   const steps = stepsOf(recipe, train);
   const rng = createRng(recipe.seed);
   const params = initParams(model.module, rng);
@@ -103,6 +104,9 @@ export async function runRecipe(options: RunOptions): Promise<RunResults> {
     folder.write("results.json", `${JSON.stringify(results, null, 2)}\n`);
     folder.write("report.html", reportPage([{ name: recipe.name, results }]));
     return results;
+  } catch (error) {
+    folder.abandon();
+    throw error;
   } finally {
     all.close();
     folder.close();

@@ -23,4 +23,4 @@ export {
 export * from "./prune/index.js";
 export * from "./quantise.js";
 export { type EncoderBags, type EncoderTraining, trainSparseEncoder } from "./sparse-encoder.js";
-export { paramInfos, sparsityOf, type TrainEvent, type Trained, type TrainOptions, train } from "./train.js";
+export { paramInfos, requireFit, sparsityOf, type TrainEvent, type Trained, type TrainOptions, train } from "./train.js";

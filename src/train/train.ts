@@ -5,7 +5,7 @@
 import { createRng, InputError, mapTree, OptionError, type Rng, requireInteger, type Tensor, type Tree } from "../core/index.js";
 import { type Augmentation, createLoader, type Dataset } from "../data/index.js";
 import type { Engine } from "../engine/index.js";
-import type { Model } from "../models/index.js";
+import { countParams, type Model } from "../models/index.js";
 import { initParams } from "../nn/index.js";
 import type { Optimizer, RateSchedule } from "../optim/index.js";
 import { applyMask, countKept, type Mask, type ParamInfo, type Updater } from "../sparsity/index.js";
@@ -107,7 +107,7 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
   const { engine, model, optimizer, rate, updater, now } = options;
   const epochs = requireInteger("train.epochs", options.epochs, 1);
   const reportEvery = requireInteger("train.reportEvery", options.reportEvery ?? 20, 1);
-  checkFit(options);
+  requireFit(options);
   if (updater?.gradients || updater?.forwardParams) {
     throw new InputError(
       `train: the method "${updater.name}" changes gradients or the forward weights on the host, which this loop does not run`,
@@ -258,7 +258,21 @@ async function begin(
   return { snapshot: { values, masks }, state };
 }
 
-function checkFit({ model, train: data, test }: TrainOptions): void {
+/** Bytes that an engine's memory can ever hold. */
+const MOST_BYTES = 2 ** 32;
+
+/**
+ * Checks that a model fits the data, and the memory. Nothing is allocated.
+ * @throws InputError when inputs have another shape, or the weights alone are more than an engine can hold; OptionError when the data
+ *   have more classes
+ */
+export function requireFit({ model, train: data, test }: Pick<TrainOptions, "model" | "train" | "test">): void {
+  const bytes = 4 * countParams(model, () => true);
+  if (bytes >= MOST_BYTES)
+    throw new InputError(
+      `train: out of memory: the weights of ${model.name} take ${(bytes / 2 ** 30).toFixed(1)} GiB, an engine holds less than 4 GiB; use a smaller width or fewer layers`,
+    );
+
   for (const set of [data, test]) {
     if (set.shape.join() !== model.inputShape.join()) {
       throw new InputError(
