@@ -6,7 +6,8 @@ export type Arm = "paper" | "ours" | `fixed-blocks-${number}` | `fixed-count-${n
 
 /** What fixes a measurement. */
 export interface Config {
-  readonly part: "speed" | "ablation" | "cranfield";
+  readonly part: "speed" | "crossover" | "ablation" | "baselines" | "cranfield";
+  /** of the index; "baselines" builds none */
   readonly arm: Arm;
   readonly documents: number;
   readonly queries: number;
@@ -25,6 +26,16 @@ export interface Point {
   readonly ms: number;
 }
 
+/** One setting of a baseline that builds another kind of index. */
+export interface Work {
+  /** clusters probed, or share of the postings */
+  readonly setting: number;
+  /** accuracy@10 */
+  readonly accuracy: number;
+  /** documents scored, or postings added up, per query */
+  readonly work: number;
+}
+
 /** What is measured. */
 export interface Result {
   readonly bytes: number;
@@ -35,6 +46,12 @@ export interface Result {
   readonly maxScoreMs: number | null;
   /** nDCG@10 of exact search, on Cranfield */
   readonly exactNdcg: number | null;
+  /** clustering (SparseIvf): documents scored, centroids included */
+  readonly clustering?: readonly Work[];
+  /** impact-ordered anytime search: postings added up */
+  readonly impactOrdered?: readonly Work[];
+  /** mean postings of all coordinates of a query */
+  readonly postings?: number;
 }
 
 const FRACTION = 0.1;

@@ -18,13 +18,40 @@ import {
 } from "../../src/retrieval/index.js";
 import { indexMemory } from "../../src/retrieval/index.node.js";
 import { type JobContext, median } from "../harness/index.js";
+import { clustering, impactOrdered } from "./baselines.js";
 import { type Config, optionsOf, type Point, type Result } from "./config.js";
 
 const heapFactors = [2, 1.7, 1.5, 1.35, 1.2, 1.1, 1, 0.9, 0.8, 0.7, 0.6, 0.5] as const;
 
 /** Measures a configuration. */
 export async function measure(config: Config, context: JobContext): Promise<Result> {
-  return config.part === "cranfield" ? cranfield(config, context) : synthetic(config, context);
+  if (config.part === "cranfield") return cranfield(config, context);
+  return config.part === "baselines" ? baselines(config, context) : synthetic(config, context);
+}
+
+/** The other families, on the queries and the collection of the same seed. */
+async function baselines({ documents, queries: count, seed }: Config, { progress }: JobContext): Promise<Result> {
+  const { documents: matrix, queries } = syntheticCollection({ documents, queries: count }, createRng(seed));
+  const inverted = await buildInverted(matrix);
+  const rows = Array.from({ length: count }, (_, q) => rowOf(queries, q));
+  const truth = rows.map((q) => inverted.termAtATime(q, 11));
+  progress(0.3, "clustering");
+  const clusters = clustering(matrix, rows, truth, createRng(seed).split("clustering"));
+  progress(0.7, "impact ordered");
+  const frequency = new Uint32Array(matrix.cols);
+  for (const c of matrix.indices) frequency[c]!++;
+  const postings = rows.reduce((sum, { indices }) => sum + indices.reduce((n, c) => n + frequency[c]!, 0) / count, 0);
+  return {
+    bytes: 0,
+    points: [],
+    exhaustiveMs: null,
+    termAtATimeMs: null,
+    maxScoreMs: null,
+    exactNdcg: null,
+    clustering: clusters,
+    impactOrdered: impactOrdered(matrix, rows, truth),
+    postings,
+  };
 }
 
 async function synthetic(
@@ -52,6 +79,7 @@ async function synthetic(
     pass();
     return median(pass());
   };
+  const timed = part === "speed" || part === "crossover";
   const points = heapFactors.map((heapFactor): Point => {
     let accuracy = 0;
     let scored = 0;
@@ -60,11 +88,10 @@ async function synthetic(
       accuracy += accuracyAt(10, index.searchRaw(q, options).documents, truth[i]!) / count;
       scored += index.stats().scored / count;
     });
-    return { heapFactor, accuracy, scored, ms: part === "speed" ? time((q) => index.searchRaw(q, options)) : 0 };
+    return { heapFactor, accuracy, scored, ms: timed ? time((q) => index.searchRaw(q, options)) : 0 };
   });
   progress(0.9, "baselines");
   const few = rows.slice(0, 30);
-  const timed = part === "speed";
   return {
     bytes,
     points,

@@ -1,7 +1,7 @@
 /** Efficient inverted indexes for approximate retrieval over learned sparse representations (Bruch et al. 2024). */
 import { definePaper, type Figure, type Job, mean, type Outcome, type Table } from "../harness/index.js";
 import { atLeastAsLarge, cheapest, claims, scoredAt } from "./claims.js";
-import { type Config, fixedCounts, fixedFractions, type Result } from "./config.js";
+import { type Config, fixedCounts, fixedFractions, type Result, type Work } from "./config.js";
 import { measure } from "./measure.js";
 
 type Outcomes = readonly Outcome<Config, Result>[];
@@ -11,7 +11,13 @@ const sizes = {
   full: { documents: 1_000_000, queries: 1000 },
 } as const;
 
-const job = (config: Config): Job<Config> => ({ id: `${config.part}-${config.arm}-${config.seed}`, config });
+/** Collection sizes at which exact search may still win. */
+const crossover = [1000, 5000, 10_000, 100_000] as const;
+
+const job = (config: Config): Job<Config> => ({
+  id: `${config.part}-${config.part === "crossover" ? config.documents : config.arm}-${config.seed}`,
+  config,
+});
 
 const average = (outcomes: Outcomes, part: Config["part"], arm: string, value: (o: Outcome<Config, Result>) => number) =>
   mean(outcomes.filter(({ config }) => config.part === part && config.arm === arm).map(value));
@@ -42,6 +48,49 @@ function speedTable(outcomes: Outcomes): Table {
         "",
       ],
       ["exact, MaxScore", (1000 * of("paper", ({ result }) => result.maxScoreMs!)).toFixed(0), "1", "", ""],
+    ],
+  };
+}
+
+function crossoverTable(outcomes: Outcomes): Table {
+  const rows = outcomes
+    .filter(({ config: { part, arm } }) => part === "crossover" || (part === "speed" && arm === "paper"))
+    .sort((a, b) => a.config.documents - b.config.documents)
+    .filter(({ config }, i, all) => config.documents !== all[i - 1]?.config.documents);
+  const microseconds = (ms: number | null) => (1000 * ms!).toFixed(0);
+  return {
+    title: "Microseconds of a query as the collection grows (paper's grouping, accuracy@10 of at least 0.90, first seed)",
+    columns: ["documents", "seismic", "exact, term at a time", "exhaustive", "MaxScore", "documents scored", "accuracy@10"],
+    rows: rows.map(({ config, result }) => {
+      const point = cheapest(result.points, 0.9);
+      return [
+        config.documents,
+        microseconds(point.ms),
+        microseconds(result.termAtATimeMs),
+        microseconds(result.exhaustiveMs),
+        microseconds(result.maxScoreMs),
+        point.scored.toFixed(0),
+        point.accuracy.toFixed(4),
+      ];
+    }),
+  };
+}
+
+function baselineTable(outcomes: Outcomes): Table {
+  const own = outcomes.filter(({ config }) => config.part === "baselines");
+  const lines = (search: string, unit: string, pick: (result: Result) => readonly Work[]) =>
+    pick(own[0]!.result).map(({ setting }, i) => [
+      search,
+      setting,
+      mean(own.map(({ result }) => pick(result)[i]!.accuracy)).toFixed(4),
+      `${mean(own.map(({ result }) => pick(result)[i]!.work)).toFixed(0)} ${unit}`,
+    ]);
+  return {
+    title: `Other families (means over seeds); a query's coordinates have ${mean(own.map(({ result }) => result.postings!)).toFixed(0)} postings`,
+    columns: ["search", "clusters or share of postings", "accuracy@10", "work per query"],
+    rows: [
+      ...lines("clustering (SparseIvf)", "documents", (r) => r.clustering!),
+      ...lines("impact-ordered anytime", "postings", (r) => r.impactOrdered!),
     ],
   };
 }
@@ -79,6 +128,7 @@ export const paper = definePaper<Config, Result>({
   timing: true,
   async *run({ scale, seeds }) {
     const { documents, queries } = sizes[scale];
+    const [first] = seeds;
     yield seeds.flatMap((seed) => {
       const shared = { documents, queries, seed, cut: 8 };
       const arms = [
@@ -89,6 +139,8 @@ export const paper = definePaper<Config, Result>({
       return [
         job({ ...shared, part: "speed", arm: "paper" }),
         job({ ...shared, part: "speed", arm: "ours" }),
+        ...(seed === first ? crossover.map((size) => job({ ...shared, documents: size, part: "crossover", arm: "paper" })) : []),
+        job({ ...shared, part: "baselines", arm: "paper" }),
         ...arms.map((arm) => job({ ...shared, part: "ablation", arm })),
         job({ ...shared, part: "cranfield", arm: "paper", cut: 12 }),
       ];
@@ -115,5 +167,5 @@ export const paper = definePaper<Config, Result>({
       series,
     };
   },
-  tables: (outcomes) => [speedTable(outcomes), ablationTable(outcomes)],
+  tables: (outcomes) => [speedTable(outcomes), crossoverTable(outcomes), baselineTable(outcomes), ablationTable(outcomes)],
 });
