@@ -35,7 +35,7 @@ const { documents } = parseCranfield(read("cran.all.1400.xml"), read("cran.qry.x
 const bm25 = bm25Collection(documents.map((d) => `${d.title} ${d.text}`));
 const pieces = await buildIndex(bm25.documents, { postingsPerList: 200, centroidFraction: 0.2, summaryEnergy: 0.5 }, createRng(0), {
   ids: documents.map((d) => d.id),
-  payloads: documents.map((d) => ({ title: d.title })),
+  payloads: documents.map(({ title, text }) => ({ title, text: text.startsWith(title) ? text.slice(title.length).trim() : text })),
   tokens: bm25.tokens,
   meta: { encoder: bm25.encoder },
 });

@@ -45,7 +45,7 @@ describe.skipIf(!existsSync(executablePath))(
       file = joined(
         await buildIndex(bm25.documents, { postingsPerList: 200, centroidFraction: 0.2, summaryEnergy: 0.5 }, createRng(0), {
           ids: documents.map((d) => d.id),
-          payloads: documents.map((d) => ({ title: d.title })),
+          payloads: documents.map(({ title, text }) => ({ title, text })),
           tokens: bm25.tokens,
           meta: { encoder },
         }),
@@ -95,10 +95,20 @@ describe.skipIf(!existsSync(executablePath))(
       ]) {
         await page.fill("#words", words);
         const ids = await page.$$eval("#hits li", (items) => items.map((item) => (item as HTMLElement).dataset["id"]));
-        const expected = index.search(bm25Query(words, encoder), { k: 10, queryCut: 12, heapFactor: 0.6 });
+        const expected = index.search(bm25Query(words, encoder), { k: 10, queryCut: 12, heapFactor: 0.3 });
         expect(ids).toEqual(expected.map((h) => h.id));
-        expect(await page.textContent("#cost")).toContain(`${index.stats().scored} of ${index.size} abstracts scored`);
+        expect(await page.textContent("#cost")).toContain(
+          `${index.stats().scored} of ${index.size.toLocaleString("en")} abstracts scored`,
+        );
       }
+      await page.fill("#words", "heat of a wing");
+      const marked = await page.$$eval("#hits mark", (marks) => marks.map((mark) => mark.textContent!.toLowerCase()));
+      expect(marked.length).toBeGreaterThan(0);
+      expect(marked.every((word) => /^(heat|wing)/.test(word))).toBe(true);
+      await page.click("#examples button");
+      expect(await page.inputValue("#words")).toBe(await page.textContent("#examples button"));
+      expect(await page.$$eval("#hits li", (items) => items.length)).toBeGreaterThan(0);
+      expect(await page.textContent("#same")).toMatch(/same ten|of the ten best/);
       await page.close();
     });
 

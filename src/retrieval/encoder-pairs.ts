@@ -39,8 +39,10 @@ export function encoderPairs(pairs: readonly TextPair[], vocabulary = 4096): Enc
   return { ...encoder, queries: pairs.map((p) => queryWeights(encoder, p.query)), documents: documentWeights(encoder, texts) };
 }
 
-/** The pairs of texts with titles: the title is the query. Texts that repeat their title at the head lose it, so that it gives nothing away. */
+/** The pairs of texts with titles: the title is the query, and its first mention is taken out of the text, so that it gives nothing away. */
 export function titlePairs(texts: readonly { readonly title: string; readonly text: string }[]): TextPair[] {
-  const body = ({ title, text }: { title: string; text: string }) => (text.startsWith(title) ? text.slice(title.length) : text);
-  return texts.filter((d) => d.title !== "" && body(d).length > 20).map((d) => ({ query: d.title, document: body(d) }));
+  return texts
+    .filter(({ title }) => title !== "")
+    .map(({ title, text }) => ({ query: title, document: text.replace(title, () => "") }))
+    .filter(({ document }) => document.trim().length > 20);
 }
