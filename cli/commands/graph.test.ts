@@ -5,6 +5,7 @@ import { gunzipSync, gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createRng } from "../../src/core/index.js";
 import { powerLawDigraph, readGraphml, writeEdgeList } from "../../src/graphs/index.js";
+import { atLeast } from "../graph/report.js";
 import { exitBadInput, exitOk, runCommandLine } from "../program.js";
 import { testTerminal } from "../testing/terminal.js";
 import { register } from "./graph.js";
@@ -46,6 +47,29 @@ describe("sparseland graph", () => {
     expect(readFileSync(join(folder, "small.graphml"))).toEqual(first);
     await run("sample", "g.txt", "--ratio", "0.5", "--out", "small.graphml", "--seed", "4", "--compare", "none");
     expect(readFileSync(join(folder, "small.graphml"))).not.toEqual(first);
+  });
+
+  it("writes the comparison as one page", async () => {
+    const { code } = await run("sample", "g.txt", "--ratio", "0.5", "--report", "r.html", "--compare", "random-node");
+    expect(code).toBe(exitOk);
+    const page = readFileSync(join(folder, "r.html"), "utf8");
+    for (const words of [
+      "Sample of g.txt",
+      "Out-degree",
+      "In-degree",
+      "random-node",
+      "mean clustering",
+      "at most, by construction",
+    ])
+      expect(page).toContain(words);
+    expect(page.match(/<svg/g)!.length).toBeGreaterThanOrEqual(2);
+    expect(page).not.toMatch(/<script|src=|href=/);
+    const points = atLeast({ degrees: Uint32Array.of(0, 1, 2, 50), counts: Float64Array.of(2, 4, 3, 1) }, 10);
+    expect(points).toEqual([
+      { x: 1, y: 0.8 },
+      { x: 2, y: 0.4 },
+      { x: 50, y: 0.1 },
+    ]);
   });
 
   it("prints a table for people, with the bounds under the distances", async () => {
