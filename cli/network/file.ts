@@ -35,7 +35,7 @@ export function unpackNetwork(bytes: Uint8Array, name: string): ModelFile {
 /** Number of elements of a param, and how many of them are kept. */
 export function countsOf({ kind, value }: FileParam): { readonly params: number; readonly nonZeros: number } {
   const params = sizeOf(value.shape);
-  return { params, nonZeros: kind === "sparse" ? value.values.length : params };
+  return { params, nonZeros: kind === "dense" ? params : value.values.length };
 }
 
 /** Masks of the compressed weights: 1 where a value is stored. */

@@ -9,9 +9,14 @@ const ratios = [
   [4, 8],
 ] as const;
 
-/** `dense`, `block:2x1`, `kernels:8` (whole kernels of that many neighbouring filters), `2:4`, `unstructured`. */
-export function patternName({ kind, value }: FileParam): string {
-  if (kind === "dense") return "dense";
+/** `dense`, `dense int8`, `block:4x4 int8`, `block:2x1`, `kernels:8` (whole kernels of that many neighbouring filters), `2:4`, `unstructured`. */
+export function patternName(param: FileParam): string {
+  if (param.kind === "dense") return "dense";
+  if (param.kind === "int8") {
+    const { sparse } = param.value;
+    return sparse ? `${sparse.block ? `block:${sparse.block.join("x")}` : "unstructured"} int8` : "dense int8";
+  }
+  const { value } = param;
   const { layout, block, nm, rowPtr, columns, shape } = value;
   const kernel = shape.length === 4 ? shape[2]! * shape[3]! : 1;
   const wide = columns.length * (block ? block[0] * block[1] : 1);

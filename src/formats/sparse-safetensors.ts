@@ -14,7 +14,7 @@ const VERSION = 1;
 const FORMAT = "sparse safetensors";
 
 /** Element types that the values of a sparse tensor may be stored in. */
-export type ValueType = "f32" | "f16" | "bf16";
+export type ValueType = "f32" | "f16" | "bf16" | "i8";
 
 /** A file with dense and sparse tensors. */
 export interface SparseFile {
@@ -34,11 +34,15 @@ function entryOf(tensor: SparseTensor, values: ValueType, index: IndexCode): obj
 
 /**
  * Writes dense and sparse tensors. Each sparse tensor takes the index code of fewest bytes; the same content gives the same bytes.
- * @param options.values  element type of sparse values; default f32 (exact). f16 and bf16 round to nearest even.
+ * @param options.values  element type of sparse values, one for all or by path; default f32 (exact). f16 and bf16 round to nearest even;
+ *                        i8 takes whole numbers in [-128, 127] as they are.
  * @throws InputError when a tensor does not keep its own rules, or two tensors would take the same name
  */
-export function writeSparseSafetensors(file: SparseFile, options: { values?: ValueType } = {}): Uint8Array {
-  const { values: dtype = "f32" } = options;
+export function writeSparseSafetensors(
+  file: SparseFile,
+  options: { values?: ValueType | ((path: string) => ValueType) } = {},
+): Uint8Array {
+  const { values: type = "f32" } = options;
   if (SPARSE_KEY in file.metadata) throw new InputError(`${FORMAT}: the metadata key ${SPARSE_KEY} is taken by the format`);
   const tensors = new Map<string, NamedArray>(Object.entries(file.tensors));
   const add = (name: string, array: NamedArray) => {
@@ -53,7 +57,8 @@ export function writeSparseSafetensors(file: SparseFile, options: { values?: Val
     const code = smallestCode(tensor, grid);
     const { indices, counts } = encodeIndices(tensor, grid, code);
     const shape = tensor.layout === "block" ? [tensor.columns.length, grid.high, grid.wide] : [tensor.columns.length];
-    add(`${path}.values`, { dtype, shape, data: tensor.values });
+    const dtype = typeof type === "function" ? type(path) : type;
+    add(`${path}.values`, dtype === "i8" ? wholeNumbers(path, shape, tensor.values) : { dtype, shape, data: tensor.values });
     add(`${path}.indices`, { dtype: "u8", shape: [indices.length], data: indices });
     if (counts) {
       const width = counts.BYTES_PER_ELEMENT === 1 ? "u8" : counts.BYTES_PER_ELEMENT === 2 ? "u16" : "u32";
@@ -66,10 +71,21 @@ export function writeSparseSafetensors(file: SparseFile, options: { values?: Val
   return writeSafetensors({ tensors: Object.fromEntries(tensors), metadata });
 }
 
+/** Floats that are whole numbers, as bytes. @throws InputError for any other */
+function wholeNumbers(path: string, shape: readonly number[], values: Float32Array): NamedArray<"i8"> {
+  const data = Int8Array.from(values);
+  const bad = data.findIndex((v, i) => v !== values[i]);
+  if (bad >= 0)
+    throw new InputError(`${FORMAT}: ${path} holds ${values[bad]} at entry ${bad}; i8 takes whole numbers in [-128, 127]`);
+  return { dtype: "i8", shape, data };
+}
+
+const valueBytes: Readonly<Record<ValueType, number>> = { f32: 4, f16: 2, bf16: 2, i8: 1 };
+
 /** Bytes that a sparse tensor takes in a file, header excluded. @throws InputError as `writeSparseSafetensors` */
 export function sparseBytes(tensor: SparseTensor, values: ValueType = "f32"): number {
   const { indices, counts } = encodeIndices(tensor, requireSparse(FORMAT, tensor), codeFits(tensor));
-  return tensor.values.length * (values === "f32" ? 4 : 2) + indices.length + (counts?.byteLength ?? 0);
+  return tensor.values.length * valueBytes[values] + indices.length + (counts?.byteLength ?? 0);
 }
 
 type Json = Record<string, unknown>;
@@ -95,7 +111,8 @@ function readEntry(path: string, entry: unknown): { header: Header; code: IndexC
   if (layout !== "csr" && layout !== "nm" && layout !== "block")
     throw fail(`unknown layout ${show(layout)}, expected csr, nm or block`);
   if (!Array.isArray(shape)) throw fail(`expected shape to be a list, got ${show(shape)}`);
-  if (values !== "f32" && values !== "f16" && values !== "bf16") throw fail(`unknown value type ${show(values)}`);
+  if (values !== "f32" && values !== "f16" && values !== "bf16" && values !== "i8")
+    throw fail(`unknown value type ${show(values)}`);
   if (block !== undefined && !(Array.isArray(block) && block.length === 2))
     throw fail(`expected block to be [rows, columns], got ${show(block)}`);
   if (nm !== undefined && !isJson(nm)) throw fail(`expected nm to be { keep, of }, got ${show(nm)}`);
@@ -124,7 +141,11 @@ function joinTensor(path: string, entry: unknown, take: (name: string) => NamedA
   if (!Number.isInteger(entries)) throw fail(`${values.data.length} values are no whole number of blocks of ${area}`);
   const stored = { indices: indices.data as Uint8Array, ...(counts && { counts: counts.data as ArrayLike<number> }) };
   const structure = decodeIndices(path, stored, code, grid, entries, header.nm);
-  return { ...header, ...structure, values: values.data as Float32Array };
+  return {
+    ...header,
+    ...structure,
+    values: type === "i8" ? Float32Array.from(values.data as Int8Array) : (values.data as Float32Array),
+  };
 }
 
 /**

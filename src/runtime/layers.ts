@@ -21,7 +21,7 @@ export interface LayerTiming {
 
 /** Layout of a compressed param in the engine. */
 export function layoutOf(param: FileParam): ParamLayout {
-  if (param.kind === "dense") return { kind: "dense" };
+  if (param.kind !== "sparse") return { kind: param.kind };
   const { layout, block, values } = param.value;
   if (layout === "block" && block && block[1] === 1 && (block[0] === 2 || block[0] === 4))
     return { kind: "block", rows: block[0], capacity: values.length };

@@ -12,11 +12,13 @@ import {
   writeSparseSafetensors,
 } from "../formats/index.js";
 import { atBatch, type BatchProgram, checkProgram } from "../program/index.js";
+import { INT8_KEY, type Int8Stored, int8Dense, int8Entries, packInt8, readInt8, readInt8Key, requireScale } from "./int8-file.js";
 
 /** A param of a model file. */
 export type FileParam =
   | { readonly kind: "dense"; readonly value: Tensor }
-  | { readonly kind: "sparse"; readonly value: SparseTensor };
+  | { readonly kind: "sparse"; readonly value: SparseTensor }
+  | { readonly kind: "int8"; readonly value: Int8Stored };
 
 /** What a model file holds. */
 export interface ModelFile {
@@ -33,6 +35,8 @@ export interface PackInput {
   readonly params: Tree<Tensor>;
   /** Masks of the params to store compressed: 1 = kept. */
   readonly masks?: Tree<{ readonly shape: readonly number[]; readonly data: Uint8Array }>;
+  /** Params to store as whole numbers: the path of each one's scale. Masks do not matter to them: zeros are seen. */
+  readonly int8?: Tree<string>;
   readonly metadata?: Tree<string>;
 }
 
@@ -57,11 +61,16 @@ function blockRows({ shape, data }: { readonly shape: readonly number[]; readonl
 }
 
 /** Chooses the storage of each param: compressed where a mask leaves enough zeros, in blocks where the mask has them. */
-export function packModel({ program, params, masks = {}, metadata = {} }: PackInput): ModelFile {
+export function packModel({ program, params, masks = {}, int8 = {}, metadata = {} }: PackInput): ModelFile {
   const out: Record<string, FileParam> = {};
   for (const path of Object.keys(program.one.params)) {
     const value = params[path];
     if (!value) throw new InputError(`packModel: no value for the param "${path}"`);
+    const scale = int8[path];
+    if (scale !== undefined) {
+      out[path] = { kind: "int8", value: packInt8(value, scale, requireScale(path, scale, params[scale])) };
+      continue;
+    }
     const mask = masks[path];
     let kept = 0;
     if (mask) for (const bit of mask.data) kept += bit;
@@ -78,12 +87,22 @@ export function packModel({ program, params, masks = {}, metadata = {} }: PackIn
 export function writeModel(file: ModelFile, options: { values?: ValueType } = {}): Uint8Array {
   const tensors: Record<string, { dtype: "f32"; shape: readonly number[]; data: Float32Array }> = {};
   const sparse: Record<string, SparseTensor> = {};
+  const whole: Record<string, Int8Stored> = {};
   for (const [path, param] of Object.entries(file.params)) {
-    if (param.kind === "sparse") sparse[path] = param.value;
+    if (param.kind === "int8") whole[path] = param.value;
+    else if (param.kind === "sparse") sparse[path] = param.value;
     else tensors[path] = { dtype: "f32", shape: param.value.shape, data: param.value.data };
   }
   const head = JSON.stringify({ version: VERSION, ...file.program });
-  return writeSparseSafetensors({ tensors, sparse, metadata: { ...file.metadata, [KEY]: head } }, options);
+  const int8 = int8Entries(whole);
+  return writeSparseSafetensors(
+    {
+      tensors: { ...tensors, ...int8.tensors },
+      sparse: { ...sparse, ...int8.sparse },
+      metadata: { ...file.metadata, ...int8.metadata, [KEY]: head },
+    },
+    { values: (path) => (whole[path] ? "i8" : (options.values ?? "f32")) },
+  );
 }
 
 /**
@@ -92,7 +111,7 @@ export function writeModel(file: ModelFile, options: { values?: ValueType } = {}
  */
 export function readModel(bytes: Uint8Array): ModelFile {
   const file = readSparseSafetensors(bytes);
-  const { [KEY]: text, ...metadata } = file.metadata;
+  const { [KEY]: text, [INT8_KEY]: whole, ...metadata } = file.metadata;
   if (text === undefined)
     throw new FormatError(
       "model",
@@ -109,7 +128,17 @@ export function readModel(bytes: Uint8Array): ModelFile {
   checkHead(head);
   const params: Record<string, FileParam> = {};
   const shapes = new Map(Object.entries(head.one?.params ?? {}).map(([path, p]) => [path, head.one.values[p.value]?.shape]));
+  const int8 = readInt8Key(whole);
+  for (const path of int8.keys()) if (!shapes.has(path)) throw new FormatError("model", `its program has no int8 weight "${path}"`);
   for (const [path, shape] of shapes) {
+    const scale = int8.get(path);
+    if (scale !== undefined) {
+      const held = file.tensors[scale];
+      const scales = held?.dtype === "f32" && shapes.has(scale) ? tensor(held.shape, held.data as Float32Array) : undefined;
+      const found = { dense: file.tensors[path], sparse: file.sparse[path] };
+      params[path] = { kind: "int8", value: readInt8(path, shape ?? [], scale, scales, found) };
+      continue;
+    }
     const dense = file.tensors[path];
     const compressed = file.sparse[path];
     const found = dense?.shape ?? compressed?.shape;
@@ -142,4 +171,8 @@ function checkHead({ one, grows }: Partial<BatchProgram>): void {
 
 /** A param as a dense tensor. */
 export const denseOf = (param: FileParam): Tensor =>
-  param.kind === "dense" ? param.value : tensor(param.value.shape, expandSparse(param.value));
+  param.kind === "int8"
+    ? int8Dense(param.value)
+    : param.kind === "dense"
+      ? param.value
+      : tensor(param.value.shape, expandSparse(param.value));

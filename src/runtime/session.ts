@@ -1,7 +1,16 @@
 /** Sessions: a loaded model that runs batches of any size, with plans made once per size. */
 import { InputError, sizeOf, type Tensor, type Tree } from "../core/index.js";
-import { createEngine, type Decision, type Engine, type Live, type ParamStore, type Plan } from "../engine/index.js";
+import {
+  createEngine,
+  type Decision,
+  type Engine,
+  type Int8Param,
+  type Live,
+  type ParamStore,
+  type Plan,
+} from "../engine/index.js";
 import { atBatch, type ParamLayout, withLayouts } from "../program/index.js";
+import { int8ParamOf } from "./int8-file.js";
 import { type LayerTiming, layoutOf, takesSparse, timeLayers } from "./layers.js";
 import { denseOf, type ModelFile } from "./model-file.js";
 
@@ -58,8 +67,14 @@ export async function createSession(file: ModelFile, options: SessionOptions = {
   const { one } = file.program;
   const grouped = new Set(one.operations.filter((operation) => !takesSparse(operation)).flatMap(({ inputs }) => inputs));
   const layouts: Record<string, ParamLayout> = {};
-  const initial: Record<string, Tensor | Live> = {};
+  const initial: Record<string, Tensor | Live | Int8Param> = {};
+  if (one.operations.some(({ op }) => op.endsWith("Int8"))) await engine.enableInt8();
   for (const [path, param] of Object.entries(file.params)) {
+    if (param.kind === "int8") {
+      layouts[path] = { kind: "int8" };
+      initial[path] = int8ParamOf(param.value);
+      continue;
+    }
     const sparse = param.kind === "sparse" && kernels !== "dense" && !slower.has(path) && !grouped.has(one.params[path]!.value);
     layouts[path] = sparse ? layoutOf(param) : { kind: "dense" };
     initial[path] = sparse
