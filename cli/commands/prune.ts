@@ -19,7 +19,7 @@ import { normalisationNotes, readData } from "../prune/data.js";
 import { foresee } from "../prune/foresee.js";
 import { optionsOf, type PruneFlags, planOf } from "../prune/options.js";
 import { pruneSource } from "../prune/prune.js";
-import { layerReports, type PruneReport, reportText } from "../prune/report.js";
+import { int8Report, layerReports, type PruneReport, reportText } from "../prune/report.js";
 import { forgetCheckpoint } from "../prune/tuning.js";
 import { percent } from "../report/html.js";
 import { lockFolder } from "../run/lock.js";
@@ -83,6 +83,9 @@ export const register: Register = (command, terminal) => {
         .default([], "none"),
     )
     .addOption(new Option("--rearrange", "first put channels into an order in which groups keep more (SparseByteNN)"))
+    .addOption(
+      new Option("--quantise <type>", "int8: weights and activations as bytes, ranges from calibration data; pairs with block:4x4"),
+    )
     .addOption(new Option("--no-reestimate", "keep batch-norm statistics as they are"))
     .addOption(new Option("--no-fold", "write batch norm as its own layers, to prune the file again later"))
     .addOption(new Option("--mean <list>", "mean of each input channel, on the scale 0 to 1").argParser(numbers))
@@ -126,7 +129,7 @@ export const register: Register = (command, terminal) => {
           flags.fold ? folded(program, params) : { program, params };
         const small = pack(pruned.program, pruned.params);
         const metadata = { ...source.metadata, ...normalisationNotes(data), "sparseland.prune": JSON.stringify(optionsOf(flags)) };
-        const content = writeModel(packModel({ ...small, masks: pruned.masks, metadata }));
+        const content = writeModel(packModel({ ...small, masks: pruned.masks, int8: pruned.int8?.scales ?? {}, metadata }));
         const given = pack(source.program, source.params);
         const dense = packModel({ ...given, metadata: source.metadata });
         const reread = readModel(content);
@@ -148,7 +151,8 @@ export const register: Register = (command, terminal) => {
           bytes: { given: source.bytesOnDisk, dense: writeModel(dense).length, pruned: content.length },
           time: { denseMs: times[0]!.denseMs, prunedMs: times[0]!.ms, speedup: times[0]!.denseMs / times[0]!.ms },
           forecast: advice,
-          layers: layerReports(pruned.layers, timings),
+          layers: layerReports(pruned.layers, timings, pruned.int8?.scales),
+          int8: pruned.int8 ? int8Report(pruned.int8.notes) : null,
           groups: pruned.groups,
           rearranged: pruned.rearranged,
           curve: pruned.curve,

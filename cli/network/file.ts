@@ -59,6 +59,8 @@ export interface FileLayer {
   readonly uses: number;
   /** Stored compressed: a mask covers it. */
   readonly compressed: boolean;
+  /** Stored and run as whole numbers. */
+  readonly int8: boolean;
 }
 
 /** The weights that convolutions and matrix products multiply by, in the program's order. */
@@ -67,9 +69,15 @@ export function layersOfFile({ program: { one }, params }: ModelFile): FileLayer
   const uses = new Map<string, number>();
   for (const { op, inputs, outputs } of one.operations) {
     const shape = one.values[outputs[0]!]!.shape;
-    const count = op === "conv2d" ? shape[0]! * shape[2]! * shape[3]! : op === "matmul" ? sizeOf(shape.slice(0, -1)) : undefined;
+    const count =
+      op === "conv2d" || op === "conv2dInt8"
+        ? shape[0]! * shape[2]! * shape[3]!
+        : op === "matmul" || op === "linearInt8"
+          ? sizeOf(shape.slice(0, -1))
+          : undefined;
     if (count === undefined) continue;
-    for (const id of inputs) {
+    // An int8 product's scales and bias are no weights.
+    for (const id of op.endsWith("Int8") ? inputs.slice(1, 2) : inputs) {
       const path = paths.get(id);
       if (path !== undefined) uses.set(path, (uses.get(path) ?? 0) + count);
     }
@@ -80,6 +88,7 @@ export function layersOfFile({ program: { one }, params }: ModelFile): FileLayer
     ...countsOf(params[path]!),
     uses: count,
     compressed: params[path]!.kind === "sparse",
+    int8: params[path]!.kind === "int8",
   }));
 }
 

@@ -20,7 +20,7 @@ export interface SurveyedLayer {
   readonly sparsity: number;
   readonly pattern: string;
   readonly theoreticalFlops: number;
-  readonly kernel: "dense" | "sparse";
+  readonly kernel: "dense" | "sparse" | "int8";
   readonly reason: string;
   readonly predictedDenseMs: number | null;
   readonly denseMs: number | null;
@@ -61,16 +61,19 @@ export async function survey(engine: Engine, file: ModelFile, { batch, sparsity,
   const products = new Map<string, Product>(productsOf(file.program.one).map((p) => [p.path, p]));
   const session = await createSession(file, { engine, kernels: "dense" });
   let inPlan: Readonly<Record<string, number>>;
+  const decided = new Map<string, string>();
   let wholeMs: number;
   try {
     const inputs = fillersOf(file, batch);
     session.run(inputs);
+    for (const { param, kernel, reason } of session.decisions(batch))
+      if (param !== undefined) decided.set(param, `${kernel}: ${reason}`);
     inPlan = layerTimes(session.plan(batch), now, 10);
     wholeMs = leastMs(() => session.plan(batch).step(), now);
   } finally {
     session.close();
   }
-  const layers = weights.map(({ path, shape, params, nonZeros, uses }): SurveyedLayer => {
+  const layers = weights.map(({ path, shape, params, nonZeros, uses, int8 }): SurveyedLayer => {
     const [timing, seen, product] = [timed.get(path), foreseen.get(path), products.get(path)];
     const at = timing?.sparsity ?? (pattern.kind === "nm" ? 1 - pattern.keep / pattern.of : sparsity);
     return {
@@ -81,8 +84,8 @@ export async function survey(engine: Engine, file: ModelFile, { batch, sparsity,
       sparsity: 1 - nonZeros / params,
       pattern: patternName(file.params[path]!),
       theoreticalFlops: 2 * uses * nonZeros,
-      kernel: timing?.choice ?? "dense",
-      reason: timing ? timingReason(timing) : reasonOf(product, seen, at),
+      kernel: int8 ? "int8" : (timing?.choice ?? "dense"),
+      reason: int8 ? decided.get(path)! : timing ? timingReason(timing) : reasonOf(product, seen, at),
       predictedDenseMs: product ? 1e-6 * rates[rateKind(product, shape)] * uses * params * batch : null,
       denseMs: timing?.denseMs ?? seen?.denseMs ?? inPlan[path] ?? null,
       predictedSparseMs: seen ? predicted(seen.sparseMs, at) : null,

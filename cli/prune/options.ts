@@ -22,6 +22,7 @@ export interface PruneFlags extends CommonOptions, SourceFlags {
   readonly alsoPrune: readonly string[];
   readonly rearrange?: true;
   readonly explain?: true;
+  readonly quantise?: string;
   readonly reestimate: boolean;
   readonly fold: boolean;
   readonly mean?: readonly number[];
@@ -90,6 +91,12 @@ export function planOf(flags: PruneFlags): PrunePlan {
   }
   if (flags.rearrange && pattern.kind !== "kernels" && pattern.kind !== "block")
     throw new OptionError("--rearrange", "--pattern kernels:G or block:Rx1", flags.pattern);
+  if (flags.quantise !== undefined) {
+    oneOf("--quantise", flags.quantise, ["int8"]);
+    if (!flags.fold) throw new InputError("--quantise: folds batch norm into the weights; leave --no-fold out");
+    if (flags.data === undefined)
+      throw new InputError("--data: --quantise finds the ranges of activations on data; name a data set, such as --data cifar10");
+  }
   const needsData = method === "wanda" || method === "sparsegpt" || repair !== "none" || flags.finetune > 0 || flags.gradual;
   if (needsData && flags.data === undefined)
     throw new InputError(

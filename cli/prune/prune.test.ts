@@ -41,6 +41,48 @@ const data = process.env["SPARSELAND_DATA"] ?? "../shared/data";
 const hasData = existsSync(join(data, "fashion-mnist"));
 
 describe("sparseland prune", () => {
+  it.runIf(hasData)("quantises after pruning: int8 weights in blocks, accuracy and what stays f32 in the report", async () => {
+    const options = [
+      "--arch",
+      "convnet",
+      "--sparsity",
+      "0.75",
+      "--pattern",
+      "block:4x4",
+      "--data",
+      "fashion-mnist",
+      "--limit",
+      "200",
+    ];
+    const { code, out } = await run(weights, ...options, "--calibrate", "64", "--quantise", "int8", "--out", "bytes", "--json");
+    expect(code).toBe(0);
+    const told = report(out);
+    expect(told.stages.at(-1)!.stage).toBe("quantised (int8)");
+    expect(told.accuracyOfFile).toBe(told.stages.at(-1)!.accuracy);
+    expect(told.layers.map(({ kernel }) => kernel)).toEqual(["int8", "int8", "int8", "int8"]);
+    expect(told.int8!.stays).toEqual([]);
+    const file = readModel(readFileSync(join(folder, "bytes/model.safetensors")));
+    const forms = Object.values(file.params).flatMap(({ kind, value }) =>
+      kind === "int8" ? [value.sparse?.block?.join("x") ?? "dense"] : [],
+    );
+    expect(forms).toEqual(["dense", "4x4", "4x4", "dense"]);
+    const floats = await run(weights, ...options, "--out", "floats", "--json");
+    expect(told.bytes.pruned).toBeLessThan(0.5 * report(floats.out).bytes.pruned);
+  });
+
+  it("refuses to quantise without data, without folding, or to anything but int8", async () => {
+    const options = [weights, "--arch", "convnet", "--sparsity", "0.5", "--out", "none"];
+    for (const [more, words] of [
+      [["--quantise", "int8"], "--data"],
+      [["--quantise", "int4", "--data", "mnist"], "int8"],
+      [["--quantise", "int8", "--data", "mnist", "--no-fold"], "--no-fold"],
+    ] as const) {
+      const { code, err } = await run(...options, ...more);
+      expect(code).toBe(2);
+      expect(err).toContain(words);
+    }
+  });
+
   it("writes a smaller model that runs, and an honest report", async () => {
     const { code, out, err } = await run(weights, "--arch", "convnet", "--sparsity", "0.9", "--out", "pruned", "--json");
     expect([code, err.includes("something broke")]).toEqual([0, false]);

@@ -14,6 +14,8 @@ import {
   type PrunedLayer,
   pruneChannels,
   pruneProgram,
+  type Quantised,
+  quantise,
   rearrangeChannels,
   reestimateBatchNorm,
 } from "../../src/train/index.js";
@@ -43,6 +45,8 @@ export interface Pruned {
   readonly rearranged: { readonly before: number; readonly sorted: number; readonly after: number } | null;
   /** The fine-tuning, epoch by epoch. */
   readonly curve: readonly CurvePoint[];
+  /** With --quantise: where each weight's scale lies, and what stayed f32 and why. */
+  readonly int8: Pick<Quantised, "scales" | "notes"> | null;
 }
 
 /** What the steps use of the world. */
@@ -153,12 +157,33 @@ export async function pruneSource(source: Source, plan: PrunePlan, flags: PruneF
       curve.reduce((sum, point) => sum + point.seconds, 0),
     );
   }
+  let int8: Pruned["int8"] = null;
+  if (flags.quantise !== undefined && data) {
+    const chosen = calibrationOf(
+      program,
+      data.train,
+      flags.calibrate,
+      rng.split("ranges"),
+      Math.min(calibrationBatch, flags.calibrate),
+    );
+    const made = quantise({
+      engine,
+      program,
+      params,
+      calibration: chosen,
+      progress: (done, total) => progress(done, total, "ranges"),
+    });
+    await engine.enableInt8();
+    ({ program, params } = made);
+    int8 = { scales: made.scales, notes: made.notes };
+    stage("quantised (int8)");
+  }
   const finished = layers.map((layer) => {
     const mask = masks[layer.path];
     const kept = mask ? countKept(mask) : layer.weights;
     return { ...layer, kept, sparsity: 1 - kept / layer.weights, note: flags.gradual && mask ? "gradual magnitude" : layer.note };
   });
-  return { program, params, masks, stages, layers: finished, groups, channels, rearranged, curve };
+  return { program, params, masks, stages, layers: finished, groups, channels, rearranged, curve, int8 };
 }
 
 /** Gradual magnitude pruning over the first half of the fine-tuning, to the sparsity that was asked for. */

@@ -1,5 +1,7 @@
 /** What `sparseland prune` tells: one document, as JSON and as text. */
 import { columnsText } from "../../papers/harness/index.js";
+import type { Tree } from "../../src/core/index.js";
+import type { Int8Note } from "../../src/program/index.js";
 import type { LayerTiming } from "../../src/runtime/index.js";
 import type { CutUnit, PrunedLayer } from "../../src/train/index.js";
 import type { Advice } from "../network/advice.js";
@@ -10,7 +12,7 @@ import type { Pruned, Stage } from "./prune.js";
 export interface LayerReport extends PrunedLayer {
   readonly denseMs: number | null;
   readonly sparseMs: number | null;
-  readonly kernel: "dense" | "sparse";
+  readonly kernel: "dense" | "sparse" | "int8";
 }
 
 /** The report. Plain JSON. */
@@ -33,16 +35,44 @@ export interface PruneReport {
   readonly layers: readonly LayerReport[];
   readonly groups: readonly CutUnit[];
   readonly rearranged: Pruned["rearranged"];
+  /** With --quantise: products that run in int8, and what stayed f32, why, and how often. */
+  readonly int8: Int8Report | null;
   /** The fine-tuning, epoch by epoch; empty without one. */
   readonly curve: Pruned["curve"];
 }
 
+/** What runs in int8 and what does not. */
+export interface Int8Report {
+  readonly operations: number;
+  readonly stays: readonly { readonly op: string; readonly reason: string; readonly count: number }[];
+}
+
+/** Counts notes that say the same. */
+export function int8Report(notes: readonly Int8Note[]): Int8Report {
+  const stays = new Map<string, { op: string; reason: string; count: number }>();
+  for (const { op, reason, int8 } of notes) {
+    if (int8) continue;
+    const key = `${op}: ${reason}`;
+    stays.set(key, { op, reason, count: (stays.get(key)?.count ?? 0) + 1 });
+  }
+  return { operations: notes.filter(({ int8 }) => int8).length, stays: [...stays.values()] };
+}
+
 /** Joins what was pruned with what was measured. */
-export function layerReports(layers: readonly PrunedLayer[], timings: readonly LayerTiming[]): LayerReport[] {
+export function layerReports(
+  layers: readonly PrunedLayer[],
+  timings: readonly LayerTiming[],
+  int8: Tree<string> = {},
+): LayerReport[] {
   const measured = new Map(timings.map((timing) => [timing.path, timing]));
   return layers.map((layer) => {
     const found = measured.get(layer.path);
-    return { ...layer, denseMs: found?.denseMs ?? null, sparseMs: found?.sparseMs ?? null, kernel: found?.choice ?? "dense" };
+    return {
+      ...layer,
+      denseMs: found?.denseMs ?? null,
+      sparseMs: found?.sparseMs ?? null,
+      kernel: int8[layer.path] ? "int8" : (found?.choice ?? "dense"),
+    };
   });
 }
 
@@ -87,6 +117,10 @@ export function reportText(report: PruneReport, width: number): string {
   parts.push(
     `batch 1, ${report.threads} thread${report.threads === 1 ? "" : "s"}: ${milliseconds(time.prunedMs)} ms, dense ${milliseconds(time.denseMs)} ms (${times(time.speedup)}), the least of many runs in turns`,
   );
+  if (report.int8) {
+    const stays = report.int8.stays.map(({ op, reason, count }) => `${count} x ${op} (${reason})`).join(", ");
+    parts.push(`int8: ${report.int8.operations} operations; ${stays ? `in f32: ${stays}` : "nothing stays f32"}`);
+  }
   if (rearranged)
     parts.push(
       `rearrangement: kernel groups keep ${percent(rearranged.after)} of sum |w|; ${percent(rearranged.sorted)} sorted by size, ${percent(rearranged.before)} as given`,

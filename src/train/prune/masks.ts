@@ -91,7 +91,32 @@ export function ratiosFor(
   return Object.fromEntries(pruned.map(({ path, sparsity: own }) => [path, own ?? shared[path]!]));
 }
 
-/** The mask of one layer's matrix. */
+/** Columns from [channel][tap] to [tap][channel], or back. */
+function byTaps<T extends Float32Array | Uint8Array>(data: T, columns: number, taps: number, back: boolean): T {
+  const out = data.slice() as T;
+  const channels = columns / taps;
+  for (let row = 0; row < data.length; row += columns) {
+    for (let c = 0; c < channels; c++) {
+      for (let t = 0; t < taps; t++) {
+        const [first, last] = [row + c * taps + t, row + t * channels + c];
+        if (back) out[first] = data[last]!;
+        else out[last] = data[first]!;
+      }
+    }
+  }
+  return out;
+}
+
+/**
+ * The mask of one layer's matrix. Blocks of several columns lie in one tap of a convolution: the matrix is tiled with the input
+ * channels of a tap side by side, [out, tap * in + channel].
+ */
 export function maskLayer(layer: PruneLayer, pattern: PrunePattern, score: Float32Array, sparsity: number): Mask {
+  const { rows, columns, kernel } = layer;
+  if (pattern.kind === "block" && pattern.cols > 1 && kernel > 1) {
+    const shape = [rows, columns];
+    const { data } = selectMask(pattern, byTaps(score, columns, kernel, false), shape, sparsity);
+    return { shape, data: byTaps(data, columns, kernel, true) };
+  }
   return selectMask(patternOf(pattern, layer), score, [layer.rows, layer.columns], sparsity);
 }

@@ -108,6 +108,12 @@ export function pruneProgram(options: PruneProgramOptions): PrunedProgram {
   const one = program.one;
   const layers = pruneLayers(one, options);
   const pruned = layers.filter(({ dense }) => dense === undefined);
+  if (method === "sparsegpt" && pattern.kind === "block" && pattern.cols > 1 && pruned.some(({ kernel }) => kernel > 1))
+    throw new OptionError(
+      "prune.method",
+      `magnitude, random or wanda (with repair) for blocks of ${pattern.cols} columns in convolutions larger than 1x1: sparsegpt chooses column by column`,
+      method,
+    );
   const sequential = repair !== "none";
   if ((sequential || method === "wanda") && !calibration)
     throw new InputError(
