@@ -4,8 +4,7 @@ import { InvalidArgumentError, Option } from "commander";
 import { thisMachine } from "../../papers/harness/index.js";
 import { writeWhole } from "../../src/core/files.node.js";
 import { InputError, sizeOf, type Tensor, type Tree } from "../../src/core/index.js";
-import { createLoader, type Dataset } from "../../src/data/index.js";
-import { createEngine, type Engine } from "../../src/engine/index.js";
+import { createEngine } from "../../src/engine/index.js";
 import { channelGraph, describeChannels } from "../../src/program/index.js";
 import { createSession, type ModelFile, packModel, readModel, writeModel } from "../../src/runtime/index.js";
 import type { Register } from "../command.js";
@@ -62,7 +61,17 @@ export const register: Register = (command, terminal) => {
       ).default("uniform"),
     )
     .addOption(new Option("--repair <name>", "new values for kept weights from calibration data: none, least-squares, obs"))
-    .addOption(new Option("--data <name>", "data set for accuracy, calibration and fine-tuning: fashion-mnist, mnist, cifar10"))
+    .addOption(
+      new Option(
+        "--data <name>",
+        "for accuracy, calibration and fine-tuning: fashion-mnist, mnist, cifar10, a folder of pictures (train/ and test/, a folder per class, or labels.csv), or arrays by input name (.npz, .npy)",
+      ),
+    )
+    .addOption(
+      new Option("--label-offset <n>", "added to the class numbers of pictures: 1 where output 0 is the background")
+        .argParser(whole(0))
+        .default(0),
+    )
     .addOption(new Option("--calibrate <n>", "training examples to calibrate on").argParser(whole(1)).default(256))
     .addOption(new Option("--finetune <epochs>", "epochs of training under the mask; resumable").argParser(whole(0)).default(0))
     .addOption(new Option("--rate <r>", "highest learning rate of the fine-tuning").argParser(positiveNumber).default(0.02))
@@ -108,12 +117,13 @@ export const register: Register = (command, terminal) => {
         throw new InputError("--out: expected a folder for the model and the report, such as --out pruned");
       const out = resolve(terminal.folder, flags.out);
       const source = readSource(terminal, path, flags);
-      const data = await readData(terminal, flags, source.metadata);
+      const data = await readData(terminal, flags, source);
       const progress = createProgress(terminal);
       const release = flags.finetune > 0 ? lockFolder(out) : () => {};
       const engine = await createEngine({ threads: flags.threads ?? 1 });
       const bar = progress.bar("prune", 1000);
       try {
+        for (const note of data?.notes ?? []) progress.log(note);
         const advice = await foresee(engine, source, plan, terminal.now);
         for (const line of adviceText(advice, `${percent(plan.sparsity, 1)} (${flags.pattern})`)) progress.log(line);
         const pruned = await pruneSource(source, plan, flags, {
@@ -135,6 +145,7 @@ export const register: Register = (command, terminal) => {
         const reread = readModel(content);
         progress.log("timing, dense and sparse in turns");
         const { times, layers: timings } = await against(engine, reread, dense, [{ batch: 1, runs: RUNS }], terminal.now, "least");
+        const fileScore = data ? await data.scoreFile(engine, reread) : { accuracy: null, deviation: null };
         const count = (params: Tree<Tensor>) => Object.values(params).reduce((n, { shape }) => n + sizeOf(shape), 0);
         const weights = pruned.layers.reduce((n, layer) => n + layer.weights, 0);
         const zeros = pruned.layers.reduce((n, layer) => n + layer.weights - layer.kept, 0);
@@ -145,7 +156,8 @@ export const register: Register = (command, terminal) => {
           machine: { ...thisMachine() },
           threads: engine.threads,
           stages: pruned.stages,
-          accuracyOfFile: data ? await accuracyOfFile(engine, reread, data.test) : null,
+          accuracyOfFile: fileScore.accuracy,
+          deviationOfFile: fileScore.deviation,
           params: { before: count(given.params), after: count(small.params), nonZero: count(small.params) - zeros },
           sparsity: touched === 0 ? null : { prunedLayers: zeros / touched, allWeights: zeros / weights },
           bytes: { given: source.bytesOnDisk, dense: writeModel(dense).length, pruned: content.length },
@@ -177,26 +189,3 @@ export const register: Register = (command, terminal) => {
       }
     });
 };
-
-/** Accuracy of a model file as a session runs it. */
-async function accuracyOfFile(engine: Engine, file: ModelFile, test: Dataset): Promise<number> {
-  const session = await createSession(file, { engine });
-  const [input] = Object.keys(session.inputs) as [string];
-  const [output] = Object.keys(file.program.one.outputs) as [string];
-  const batchSize = Math.min(100, test.count);
-  let right = 0;
-  try {
-    for (const { inputs, labels, count } of createLoader(test, { batchSize }).epoch(0)) {
-      const { data } = session.run({ [input]: inputs })[output]!;
-      const classes = data.length / batchSize;
-      for (let i = 0; i < count; i++) {
-        let best = 0;
-        for (let k = 1; k < classes; k++) if (data[i * classes + k]! > data[i * classes + best]!) best = k;
-        if (best === labels[i]) right++;
-      }
-    }
-  } finally {
-    session.close();
-  }
-  return right / test.count;
-}

@@ -3,6 +3,7 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { InputError, OptionError, type Tensor, type Tree } from "../../src/core/index.js";
+import { readTflite } from "../../src/formats/index.js";
 import { externalFolder } from "../../src/program/import/files.node.js";
 import {
   type BatchProgram,
@@ -79,7 +80,7 @@ export function readSource(terminal: Terminal, path: string, { arch, dim }: Sour
       refuseUnsupported(ending === "onnx" ? unsupportedOperators(bytes) : unsupportedTfliteOperators(bytes));
       const { program, params, batch, masks } =
         ending === "onnx" ? importOnnx(bytes, { external: externalFolder(dirname(place)), dims }) : importTflite(bytes);
-      const metadata = { source: basename(path) };
+      const metadata = { source: basename(path), ...(ending === "tflite" ? pixelsOf(bytes) : {}) };
       return { ...own, program, params, metadata, batch, file: compressed(program, params, metadata, masks) };
     });
   }
@@ -101,6 +102,15 @@ function readDims(texts: readonly string[]): Readonly<Record<string, number>> {
       return [found[1]!, Number(found[2])];
     }),
   );
+}
+
+/** How a TFLite model of byte inputs reads pixels: real = scale (q - zeroPoint), as mean and deviation on the scale 0 to 1. */
+function pixelsOf(bytes: Uint8Array): Tree<string> {
+  const { tensors, inputs } = readTflite(bytes);
+  const { dtype, quantization } = tensors[inputs[0] ?? -1] ?? {};
+  if (inputs.length !== 1 || dtype !== "u8" || quantization?.scale.length !== 1) return {};
+  const [scale, zero] = [quantization.scale[0]!, quantization.zeroPoint[0] ?? 0];
+  return { normalise_mean: String(zero / 255), normalise_std: String(1 / (255 * scale)) };
 }
 
 /** Runs `make` and puts the file's name before its errors. */

@@ -28,6 +28,7 @@ export interface PruneFlags extends CommonOptions, SourceFlags {
   readonly mean?: readonly number[];
   readonly std?: readonly number[];
   readonly limit?: number;
+  readonly labelOffset: number;
 }
 
 /** What is to be done, checked. */

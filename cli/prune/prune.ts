@@ -1,16 +1,14 @@
 /** One prune from start to finish: model in, smaller model out, and what it cost. */
-import { createRng, type Tensor, type Tree } from "../../src/core/index.js";
+import { createRng, InputError, type Tensor, type Tree } from "../../src/core/index.js";
 import { type DatasetSplits, horizontalFlip, padCrop } from "../../src/data/index.js";
 import type { Engine } from "../../src/engine/index.js";
 import { gradualMagnitude } from "../../src/methods/index.js";
 import { type BatchProgram, describeChannels } from "../../src/program/index.js";
 import { countKept, type Mask, type Updater } from "../../src/sparsity/index.js";
 import {
-  accuracyOf,
   type Calibration,
   type CurvePoint,
   type CutUnit,
-  calibrationOf,
   type PrunedLayer,
   pruneChannels,
   pruneProgram,
@@ -20,6 +18,8 @@ import {
   reestimateBatchNorm,
 } from "../../src/train/index.js";
 import type { Source } from "../network/source.js";
+import type { TaskData } from "./data.js";
+import type { Score } from "./examples.js";
 import { optionsOf, type PruneFlags, type PrunePlan } from "./options.js";
 import { tune } from "./tuning.js";
 
@@ -27,6 +27,8 @@ import { tune } from "./tuning.js";
 export interface Stage {
   readonly stage: string;
   readonly accuracy: number | null;
+  /** Of the outputs from those of the network as given, relative; null where accuracy says more, or without data. */
+  readonly deviation: number | null;
   readonly seconds: number;
 }
 
@@ -52,7 +54,7 @@ export interface Pruned {
 /** What the steps use of the world. */
 export interface PruneContext {
   readonly engine: Engine;
-  readonly data: DatasetSplits | undefined;
+  readonly data: TaskData | undefined;
   readonly seed: number;
   /** The output folder: holds the checkpoint of a fine-tuning that is under way. */
   readonly folder: string;
@@ -63,22 +65,30 @@ export interface PruneContext {
 
 const calibrationBatch = 32;
 
+/** "accuracy 91.65 %", "outputs deviate by 3.2 %". */
+const scoreText = ({ accuracy, deviation }: Score): string =>
+  [
+    ...(accuracy === null ? [] : [`accuracy ${(100 * accuracy).toFixed(2)} %`]),
+    ...(deviation === null ? [] : [`outputs deviate by ${(100 * deviation).toFixed(1)} %`]),
+  ].join(", ") || "no data, accuracy not measured";
+
 /** @throws InputError, OptionError from any step */
 export async function pruneSource(source: Source, plan: PrunePlan, flags: PruneFlags, context: PruneContext): Promise<Pruned> {
   const { engine, data, seed, folder, now, progress, log } = context;
+  const splits = data?.splits;
+  if (flags.finetune > 0 && !splits)
+    throw new InputError("--finetune: needs examples with labels, for a model of one input and one output [count, classes]");
   const rng = createRng(seed);
   const stages: Stage[] = [];
   let { program, params } = source;
   let since = now();
-  const stage = (name: string, seconds = (now() - since) / 1000) => {
-    const accuracy = data ? accuracyOf(engine, program, params, data.test) : null;
-    stages.push({ stage: name, accuracy, seconds });
-    log(
-      `${name}: ${accuracy === null ? "no data, accuracy not measured" : `accuracy ${(100 * accuracy).toFixed(2)} %`} (${seconds.toFixed(1)} s)`,
-    );
+  const stage = async (name: string, seconds = (now() - since) / 1000) => {
+    const score = data ? await data.score(engine, program, params) : { accuracy: null, deviation: null };
+    stages.push({ stage: name, ...score, seconds });
+    log(`${name}: ${scoreText(score)} (${seconds.toFixed(1)} s)`);
     since = now();
   };
-  stage("as given");
+  await stage("as given");
 
   const { sparsity, method, repair } = plan;
   let rearranged: Pruned["rearranged"] = null;
@@ -87,12 +97,17 @@ export async function pruneSource(source: Source, plan: PrunePlan, flags: PruneF
     const found = rearrangeChannels({ ...plan, program, params, sparsity, filters, rng: rng.split("rearrange") });
     params = found.params;
     rearranged = { before: found.before / found.total, sorted: found.sorted / found.total, after: found.after / found.total };
-    stage("channels rearranged");
+    await stage("channels rearranged");
   }
   const needs = method === "wanda" || repair !== "none";
   const calibration: Calibration | undefined =
     needs && data
-      ? calibrationOf(program, data.train, flags.calibrate, rng.split("calibration"), Math.min(calibrationBatch, flags.calibrate))
+      ? data.calibration(
+          program,
+          flags.calibrate,
+          rng.split("calibration"),
+          Math.min(calibrationBatch, flags.calibrate, data.count),
+        )
       : undefined;
   const common = { engine, program, params, calibration, rng: rng.split("prune"), progress };
   let masks: Tree<Mask> = {};
@@ -114,36 +129,36 @@ export async function pruneSource(source: Source, plan: PrunePlan, flags: PruneF
   } else {
     const pruned = pruneProgram({ ...common, ...plan, pattern: plan.pattern });
     ({ masks, layers } = pruned);
-    if (flags.gradual) updater = gradual(plan, layers, flags, data!);
+    if (flags.gradual) updater = gradual(plan, layers, flags, splits!);
     else params = pruned.params;
   }
-  if (!flags.gradual) stage(`pruned (${method}${repair === "none" ? "" : `, ${repair} repair`})`);
+  if (!flags.gradual) await stage(`pruned (${method}${repair === "none" ? "" : `, ${repair} repair`})`);
   if (flags.reestimate && data && repair === "none" && !flags.gradual) {
-    const batch = Math.min(128, Math.max(2, Math.floor(Math.min(flags.calibrate, data.train.count) / 2)));
+    const batch = Math.min(128, Math.max(2, Math.floor(Math.min(flags.calibrate, data.count) / 2)));
     const found = reestimateBatchNorm(
       engine,
       program,
       params,
-      calibrationOf(program, data.train, Math.max(flags.calibrate, 2 * batch), rng.split("batch norm"), batch),
+      data.calibration(program, Math.max(flags.calibrate, 2 * batch), rng.split("batch norm"), batch),
     );
     if (found.count > 0) {
       params = found.params;
-      stage(`batch norm re-estimated (${found.count} layers)`);
+      await stage(`batch norm re-estimated (${found.count} layers)`);
     } else log("batch norm: the model has none to re-estimate (folded, or never there)");
   }
-  if (flags.finetune > 0 && data) {
-    const square = data.train.shape.length === 3 && flags.data === "cifar10";
+  if (flags.finetune > 0 && splits) {
+    const square = splits.train.shape.length === 3 && flags.data === "cifar10";
     const tuned = await tune(
       {
         engine,
         program,
         params,
         ...(updater ? { updater } : { masks }),
-        train: data.train,
-        test: data.test,
+        train: splits.train,
+        test: splits.test,
         epochs: flags.finetune,
         rate: flags.rate,
-        batchSize: Math.min(128, data.train.count),
+        batchSize: Math.min(128, splits.train.count),
         augment: square ? [padCrop(4), horizontalFlip()] : [],
         seed,
         now,
@@ -152,7 +167,7 @@ export async function pruneSource(source: Source, plan: PrunePlan, flags: PruneF
       { folder, progress, log },
     );
     ({ params, masks, curve } = tuned);
-    stage(
+    await stage(
       `fine-tuned (${flags.finetune} epochs)`,
       curve.reduce((sum, point) => sum + point.seconds, 0),
     );

@@ -24,6 +24,8 @@ export interface PruneReport {
   readonly stages: readonly Stage[];
   /** Accuracy of the written file, run from disk with the kernels that it chose. */
   readonly accuracyOfFile: number | null;
+  /** Deviation of its outputs from those of the network as given. */
+  readonly deviationOfFile: number | null;
   readonly params: { readonly before: number; readonly after: number; readonly nonZero: number };
   /** Share of zeros among the weights of pruned layers, and among all weights that products multiply by. */
   readonly sparsity: { readonly prunedLayers: number; readonly allWeights: number } | null;
@@ -90,10 +92,10 @@ export function reportText(report: PruneReport, width: number): string {
   );
   parts.push(
     columnsText(
-      ["step", "accuracy", "seconds"],
+      ["step", "accuracy", "outputs deviate by", "seconds"],
       [
-        ...report.stages.map((s) => [s.stage, accuracy(s.accuracy), s.seconds.toFixed(1)]),
-        ["the written file", accuracy(report.accuracyOfFile), ""],
+        ...report.stages.map((s) => [s.stage, accuracy(s.accuracy), accuracy(s.deviation), s.seconds.toFixed(1)]),
+        ["the written file", accuracy(report.accuracyOfFile), accuracy(report.deviationOfFile), ""],
       ],
       width,
     ),
@@ -113,7 +115,10 @@ export function reportText(report: PruneReport, width: number): string {
         width,
       ),
     );
-  parts.push(`file: ${bytes(size.pruned)}, dense ${bytes(size.dense)} (${(size.pruned / size.dense).toFixed(3)} of it)`);
+  const grown = size.pruned > size.given ? "; larger, because the given one stores fewer bits per weight" : "";
+  parts.push(
+    `file: ${bytes(size.pruned)}, dense ${bytes(size.dense)} (${(size.pruned / size.dense).toFixed(3)} of it); the given file: ${bytes(size.given)}${grown}`,
+  );
   parts.push(
     `batch 1, ${report.threads} thread${report.threads === 1 ? "" : "s"}: ${milliseconds(time.prunedMs)} ms, dense ${milliseconds(time.denseMs)} ms (${times(time.speedup)}), the least of many runs in turns`,
   );

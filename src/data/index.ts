@@ -3,5 +3,6 @@ export * from "./augment.js";
 export * from "./dataset.js";
 export * from "./loader.js";
 export * from "./prefetch.js";
+export * from "./resize.js";
 export * from "./sources.js";
 export * from "./tables.js";

@@ -1,6 +1,6 @@
 /** One-shot pruning of trained programs: weights, channels, repair, batch-norm re-estimation, fine-tuning. */
 export { reestimateBatchNorm } from "./batch-norm.js";
-export { type Calibration, calibrationOf } from "./calibration.js";
+export { type Calibration, calibrationOf, storeOf } from "./calibration.js";
 export { type CutChannelsOptions, type CutProgram, type CutUnit, pruneChannels } from "./channels.js";
 export { accuracyOf } from "./evaluate.js";
 export { type FineTuneOptions, fineTune, fixedMasks } from "./fine-tune.js";
