@@ -6,7 +6,7 @@ import { writeWhole } from "../../src/core/files.node.js";
 import { InputError, sizeOf, type Tensor, type Tree } from "../../src/core/index.js";
 import { createEngine } from "../../src/engine/index.js";
 import { channelGraph, describeChannels } from "../../src/program/index.js";
-import { createSession, type ModelFile, packModel, readModel, writeModel } from "../../src/runtime/index.js";
+import { packModel, readModel, writeModel } from "../../src/runtime/index.js";
 import type { Register } from "../command.js";
 import { adviceText } from "../network/advice.js";
 import { against } from "../network/against.js";

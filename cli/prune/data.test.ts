@@ -112,7 +112,8 @@ describe("pictures", () => {
   it("train/ and val/ with a folder per class", () => {
     const { train, test } = readPictures(at("split"), task);
     expect([train.count, test.count]).toEqual([6, 6]);
-    for (const set of [train, test]) set.labels.forEach((label, i) => expect(Math.floor(set.inputs[i * 784]! / 100)).toBe(label));
+    for (const set of [train, test])
+      for (const [i, label] of set.labels.entries()) expect(Math.floor(set.inputs[i * 784]! / 100)).toBe(label);
   });
   it("a table, split into halves that do not meet, labels shifted", () => {
     const { train, test } = readPictures(at("table"), { ...task, offset: 1 });
