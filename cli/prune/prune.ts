@@ -174,12 +174,11 @@ export async function pruneSource(source: Source, plan: PrunePlan, flags: PruneF
   }
   let int8: Pruned["int8"] = null;
   if (flags.quantise !== undefined && data) {
-    const chosen = calibrationOf(
+    const chosen = data.calibration(
       program,
-      data.train,
       flags.calibrate,
       rng.split("ranges"),
-      Math.min(calibrationBatch, flags.calibrate),
+      Math.min(calibrationBatch, flags.calibrate, data.count),
     );
     const made = quantise({
       engine,
@@ -191,7 +190,7 @@ export async function pruneSource(source: Source, plan: PrunePlan, flags: PruneF
     await engine.enableInt8();
     ({ program, params } = made);
     int8 = { scales: made.scales, notes: made.notes };
-    stage("quantised (int8)");
+    await stage("quantised (int8)");
   }
   const finished = layers.map((layer) => {
     const mask = masks[layer.path];
