@@ -66,7 +66,8 @@ export class Arena {
       if (span.bytes === 0) this.#free.splice(hole, 1);
     } else {
       at = this.#top;
-      this.#reach(at + size, bytes, label);
+      // Kernels may read a vector past a block's end: never past the memory's.
+      this.#reach(at + size + ALIGNMENT, bytes, label);
       this.#top = at + size;
       this.#high = Math.max(this.#high, this.#top);
     }

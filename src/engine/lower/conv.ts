@@ -177,11 +177,12 @@ function sparseForward(
 ): Emitter {
   const offsets = tapOffsets(conv, input);
   const ys = output.plane;
-  if (l.options.frozen && topology.block === 1 && pattern !== undefined) {
+  const kind = topology.block === 1 ? "unstructured" : `${topology.block}x1 blocks`;
+  if (l.options.frozen && pattern !== undefined) {
     const walk = walkingStreams(l, topology, pattern, offsets, weight, conv.c, conv.kh);
     return {
       kernel: walk.kernel,
-      reason: `sparse unstructured${walk.parts > 1 ? `, ${walk.parts} parts of the input channels` : ""}`,
+      reason: `sparse ${kind}${walk.parts > 1 ? `, ${walk.parts} parts of the input channels` : ""}`,
       reads: walk.reads,
       run: (call, x, y, bias, n, lo, hi) => walk.run(call, x, y, bias, n, ys, lo, hi),
     };
@@ -190,10 +191,7 @@ function sparseForward(
   const kernel = topology.block === 1 ? l.options.tiles.sp1 : STRIP_KERNELS[topology.block];
   return {
     kernel,
-    reason:
-      pattern === undefined
-        ? "grouped: the pattern is known"
-        : `sparse ${topology.block === 1 ? "unstructured" : `${topology.block}x1 blocks`}`,
+    reason: pattern === undefined ? "grouped: the pattern is known" : `sparse ${kind}`,
     reads: [],
     run(call, x, y, bias, n, lo, hi) {
       call(kernel, {

@@ -11,12 +11,12 @@
 import { type Flavor, type KernelSource, madd, seq, type Template } from "./emit.js";
 import { each, loadLanes, simdHelpers, storeLanes } from "./simd.js";
 
-/** One pass over all blocks for one strip of P floats (P = 1, 2, or a multiple of 4). */
+/** One pass over all blocks for one strip of P floats (a multiple of 4). */
 function strip(flavor: Flavor, R: number, P: number, unroll: number, walk = ""): string {
   const add = madd(flavor);
-  const vectors = seq(Math.max(1, P / 4));
-  const lanes = Math.min(4, P);
+  const vectors = seq(P / 4);
   const rows = seq(R);
+  const last = vectors.length - 1;
   const all = (f: (r: number, j: number) => string) => rows.map((r) => vectors.map((j) => f(r, j)).join(" ")).join("\n   ");
   const row = (r: number) => (r ? `y + ys * ${r}` : "y");
   const entry = (u: number): string => {
@@ -24,35 +24,38 @@ function strip(flavor: Flavor, R: number, P: number, unroll: number, walk = ""):
     const at = walk ? `const p${u} = p; p += ${offset};` : `const p${u} = x + ${offset};`;
     const weight = (r: number) => `const w${u}_${r} = v128.load32_splat(w, ${(u * R + r) * 4});`;
     if (R === 1) {
-      return `${at} ${weight(0)} ${vectors.map((j) => add(`a0_${j}`, `w${u}_0`, loadLanes(lanes, `p${u}`, j * 16))).join(" ")}`;
+      return `${at} ${weight(0)} ${vectors.map((j) => add(`a0_${j}`, `w${u}_0`, `v128.load(p${u}, ${j * 16})`)).join(" ")}`;
     }
-    const loads = vectors.map((j) => `const x${u}_${j} = ${loadLanes(lanes, `p${u}`, j * 16)};`).join(" ");
+    const loads = vectors.map((j) => `const x${u}_${j} = v128.load(p${u}, ${j * 16});`).join(" ");
     const sums = rows.map((r) => `${weight(r)} ${vectors.map((j) => add(`a${r}_${j}`, `w${u}_${r}`, `x${u}_${j}`)).join(" ")}`);
     return `${at} ${loads}\n    ${sums.join("\n    ")}`;
   };
-  const unrolled =
-    unroll > 1
-      ? `while (w + ${(unroll - 1) * R * 4} < we) { ${seq(unroll).map(entry).join("\n    ")}
-    idx += ${4 * unroll}; w += ${4 * R * unroll}; }`
-      : "";
+  const step = 4 * R;
+  // A way out after every entry keeps each in a block of its own: within one block the compiler would load for all entries first, and spill.
+  const entries = seq(unroll).map((u) => {
+    const leave = u + 1 < unroll ? `if (w >= we${u + 1}) { idx += ${4 * (u + 1)}; w += ${step * (u + 1)}; break; }` : "";
+    return `${entry(u)}\n    ${leave}`;
+  });
   return `function st_${R}${walk}_${P}(nb: i32, cnt: usize, idx0: usize, w: usize, bias: usize, x: usize, y: usize, ys: usize, acc: i32, shared: i32): void {
  let idx = idx0; ${walk ? "let p = x;" : ""}
  for (let i: i32 = 0; i < nb; ++i) {
    ${all((r, j) => `let a${r}_${j} = f32x4.splat(0);`)}
   if (acc) {
-   ${all((r, j) => `a${r}_${j} = ${loadLanes(lanes, row(r), j * 16)};`)}
+   ${all((r, j) => `a${r}_${j} = v128.load(${row(r)}, ${j * 16});`)}
   } else if (bias) {
    ${all((r, j) => `a${r}_${j} = v128.load32_splat(bias, ${r * 4});`)}
    bias += ${4 * R};
   }
   const we = w + usize(load<i32>(cnt)) * ${4 * R}; cnt += 4; ${walk ? "" : "if (shared) idx = idx0;"}
-  ${unrolled}
-  while (w < we) { ${entry(0)}
-   idx += 4; w += ${4 * R}; }
+  ${seq(unroll - 1)
+    .map((u) => `const we${u + 1} = we - ${step * (u + 1)};`)
+    .join(" ")}
+  while (w < we) { ${entries.join("\n    ")}
+   idx += ${4 * unroll}; w += ${step * unroll}; }
   if (limited) { const l = f32x4.splat(limit_lo), h = f32x4.splat(limit_hi);
    ${all((r, j) => `a${r}_${j} = clamp4(a${r}_${j}, l, h);`)} }
-  ${P >= 4 ? `if (kept) { ${rows.map((r) => `a${r}_0 = v128.bitselect(v128.load(${row(r)}), a${r}_0, kept_lanes);`).join(" ")} }` : ""}
-   ${all((r, j) => storeLanes(lanes, row(r), `a${r}_${j}`, j * 16))}
+  if (kept) { ${rows.map((r) => `a${r}_${last} = v128.bitselect(a${r}_${last}, v128.load(${row(r)}, ${last * 16}), kept_lanes);`).join(" ")} }
+   ${all((r, j) => `v128.store(${row(r)}, a${r}_${j}, ${j * 16});`)}
   y += ys * ${R};
  }
 }
@@ -61,15 +64,11 @@ function strip(flavor: Flavor, R: number, P: number, unroll: number, walk = ""):
 
 /** Strip widths by rows a block, widest first, with the unrolling of the entry loop that was measured best on 16 registers. */
 const WIDTHS: Readonly<Record<number, readonly (readonly [width: number, unroll: number])[]>> = {
-  1: [[32, 1], [28, 1], [24, 1], [20, 1], [16, 2], [12, 2], [8, 2], [4, 4], [2, 2], [1, 2]],
-  2: [[16, 1], [12, 1], [8, 1], [4, 2], [2, 1], [1, 1]],
-  4: [[8, 1], [4, 1], [2, 1], [1, 1]],
+  1: [[32, 4], [28, 4], [24, 4], [20, 2], [16, 4], [12, 2], [8, 2], [4, 4]],
+  2: [[16, 4], [12, 2], [8, 2], [4, 2]],
+  4: [[8, 4], [4, 2]],
 }; // biome-ignore format: a table
 
-/**
- * The last strip is as narrow as the rest allows; where the rest is no multiple of 4 it reaches back into the strip before, and the lanes
- * that are done already (\`kept\`) keep what memory holds.
- */
 /** Widest strips of sp1d_*. */
 export const WALKING_TILES = [24, 28, 32] as const;
 
@@ -88,36 +87,22 @@ const PARAMS = [
   "shared: i32", "lo: f32", "hi: f32",
 ] as const; // biome-ignore format: a table
 
+/**
+ * The last strip is as narrow as the rest allows. Where the rest is no multiple of 4, its last vector reaches up to 12 bytes past it: what it reads
+ * there counts for nothing, and what memory holds there stays (all lanes but the `kept`).
+ */
 function spmmKernel(R: number, P: number, walk = ""): KernelSource {
   const widths = WIDTHS[R]!.map(([width]) => width).filter((width) => width <= P);
   const pass = (width: number) => `st_${R}${walk}_${width}(nb, cnt, idx, w, bias, x, y, ys, acc, shared);`;
-  const move = (floats: string) => `x += ${floats}; y += ${floats};`;
-  const last = widths
-    .filter((width) => width >= 4)
-    .reverse()
-    .map((width) => `if (n <= ${width}) { ${pass(width)} }`);
+  const last = widths.reverse().map((width) => `if (n <= ${width}) { ${pass(width)} }`);
   return {
     name: `sp${R}${walk}_${P}`,
     params: [...PARAMS],
     body: `
  set_limits(lo, hi); kept = 0;
- if (n < 4) {
-  if (n >= 2) { ${pass(2)} ${move("8")} n -= 2; }
-  if (n == 1) ${pass(1)}
-  return;
- }
- if (n < ${P} && n & 3) {
-  const rest = n & 3; n -= rest;
-  ${last.join(" else ")}
-  ${move("usize(n) * 4")} n = rest;
- }
- for (; n >= ${P}; n -= ${P}) { ${pass(P)} ${move(`${P * 4}`)} }
+ for (; n >= ${P}; n -= ${P}) { ${pass(P)} x += ${P * 4}; y += ${P * 4}; }
  if (n <= 0) return;
- kept = -n & 3;
- if (kept) {
-  const back = usize(kept) * 4; x -= back; y -= back; n += kept;
-  kept_lanes = i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(kept));
- }
+ kept = n & 3; kept_lanes = i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(kept));
  ${last.join(" else ")}`,
   };
 }
@@ -191,7 +176,7 @@ export function spmm(flavor: Flavor): Template {
   strips.push(...WIDTHS[1]!.map(([P, unroll]) => strip(flavor, 1, P, unroll, "d")));
   return {
     helpers: `${simdHelpers}
-/** Lanes of a strip's first vector that the strip before has finished, as a count and as a mask. */
+/** Lanes of a strip's last vector that count where not all do, as a count and as a mask. */
 let kept: i32 = 0;
 let kept_lanes: v128 = i32x4.splat(0);
 ${strips.join("")}`,
