@@ -3,6 +3,7 @@ import { InputError } from "../../core/index.js";
 import type { Operation } from "../../program/index.js";
 import { type Columns, ROWS } from "../layout.js";
 import { at, type Epilogue, type Lowering, ONE, type Placed, whole } from "../lowering.js";
+import type { Buffer } from "../step.js";
 import { sparseProduct, weightGradient } from "./matmul-sparse.js";
 
 const NONE = { lo: Number.NEGATIVE_INFINITY, hi: Number.POSITIVE_INFINITY };
@@ -138,6 +139,21 @@ function denseProduct(l: Lowering, operation: Operation, transposeA: boolean, tr
 /** Elements from which a matrix is packed once for products with one row. */
 const WORTH_PACKING = 1 << 12;
 
+/** The packed copy of a weight: one for all products with it, as in the steps of a recurrent network. */
+function packedRows(l: Lowering, weight: number, w: Placed, m: number, k: number): Buffer {
+  return l.once(`packed:${weight}`, () => {
+    const packed = l.temporary(Math.ceil(m / 4) * Math.ceil(k / 4) * 64, "packed weights");
+    l.step({
+      name: "pack weights",
+      domain: ONE,
+      reads: [whole(w)],
+      writes: [{ buffer: packed, local: false }],
+      emit: (call) => call("pack4x4", { m, k, a: at(w), lda: k * 4, out: packed.address }),
+    });
+    return packed;
+  });
+}
+
 /** y = W x with W packed once, read as one stream. */
 function packedRow(
   l: Lowering,
@@ -149,14 +165,7 @@ function packedRow(
   k: number,
   { bias, lo, hi }: Epilogue,
 ): Placed {
-  const packed = l.temporary(Math.ceil(m / 4) * Math.ceil(k / 4) * 64, "packed weights");
-  l.step({
-    name: "pack weights",
-    domain: ONE,
-    reads: [whole(w)],
-    writes: [{ buffer: packed, local: false }],
-    emit: (call) => call("pack4x4", { m, k, a: at(w), lda: k * 4, out: packed.address }),
-  });
+  const packed = packedRows(l, operation.inputs[1]!, w, m, k);
   const blocks = Math.ceil(m / 4);
   const parts = Math.min(l.options.threads, blocks);
   l.step({
