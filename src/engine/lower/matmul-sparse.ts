@@ -9,6 +9,7 @@ import { at, type Epilogue, type Lowering, local, ONE, type Placed, STRIP, whole
 import type { Buffer, Domain } from "../step.js";
 import { countsOf, liveCount, type Topology, transposed } from "../topology.js";
 import { sliceBias, slicesOf } from "./sell.js";
+import { walkingStreams } from "./walk.js";
 import { turn } from "./weights.js";
 
 /** Two tiles of 16 make a strip of the batch; on 128 samples as fast as the longer tiles or faster. */
@@ -74,6 +75,8 @@ export function sparseProduct(l: Lowering, operation: Operation, forward: boolea
       const weight = l.any(b);
       if (m === 1 && forward && topology.block === 1 && l.options.frozen)
         return slicedRow(l, operation, x, weight, topology, pattern, value, epilogue);
+      if (forward && l.options.frozen && l.options.threads === 1 && m >= WALKING_ROWS)
+        return walkedColumns(l, operation, x, weight, topology, pattern, value, layout as Columns, epilogue);
       const lists = matrixStreams(l, topology, pattern, forward, stride);
       const turned = forward ? undefined : turn(l, weight, lists.order!, () => liveCount(topology), topology.capacity);
       const result = l.allocate(value, layout);
@@ -120,6 +123,36 @@ export function sparseProduct(l: Lowering, operation: Operation, forward: boolea
       return result;
     },
   });
+}
+
+/** Samples from which one thread takes the whole batch in the longest strips: they pay from two on. */
+const WALKING_ROWS = 56;
+
+/** y = x W^T with W frozen, the whole batch in one call. */
+function walkedColumns(
+  l: Lowering,
+  operation: Operation,
+  x: Placed,
+  weight: Placed,
+  topology: Topology,
+  pattern: string,
+  value: number,
+  layout: Columns,
+  { bias, lo, hi }: Epilogue,
+): Placed {
+  const { stride } = x.layout as Columns;
+  const offsets = Int32Array.from({ length: topology.columns }, (_, c) => c * stride);
+  const walk = walkingStreams(l, topology, pattern, offsets, weight, topology.columns, 1);
+  const result = l.allocate(value, layout);
+  l.step({
+    name: "sparse matmul",
+    domain: ONE,
+    reads: [whole(x), whole(weight), ...walk.reads.map((buffer) => ({ buffer, local: false })), ...(bias ? [whole(bias)] : [])],
+    writes: [whole(result)],
+    emit: (call) => walk.run(call, at(x), at(result), bias ? at(bias) : 0, layout.n, layout.stride, lo, hi),
+  });
+  l.decide(operation, walk.kernel, "sparse, the whole batch in long strips", l.paramOf(operation.inputs[1]!));
+  return result;
 }
 
 /** y = W x with W frozen: slices of four rows. */

@@ -28,7 +28,7 @@ const taps = (stride: 1 | 2, i: number, left: boolean, right: boolean): string =
 
 function depthwise(stride: 1 | 2): KernelSource {
   const vector = (rows: readonly number[], left: boolean, right: boolean) => `{ let a = b;
-    ${rows.map((i) => taps(stride, i, left, right)).join("\n    ")}
+    ${rows.map((i) => taps(stride, i, left, right)).join("\n    if (never) { v128.store(o + q, a); return; }\n    ")}
     v128.store(o + q, f32x4.pmin(f32x4.pmax(a, vlo), vhi)); }`;
   const row = (rows: readonly number[]) => `let q: usize = 0;
     if (last == 0) ${vector(rows, true, true)}
@@ -42,6 +42,8 @@ function depthwise(stride: 1 | 2): KernelSource {
  const vlo = f32x4.splat(lo), vhi = f32x4.splat(hi), first = i32x4(0, -1, -1, -1), last = usize(w - 4) * 4;
  // The last column's right neighbour may lie outside.
  const edge = i32x4(-1, -1, -1, (w - 1) * ${stride} + 1 < xw ? -1 : 0);
+ // Branches that are never taken, but use the sum: they keep the compiler from loading all three rows first, which would spill.
+ const never = w < 0;
  for (let i: i32 = 0; i < c; ++i) {
   ${seq(9)
     .map((k) => `const k${k} = v128.load32_splat(weight, ${k * 4});`)

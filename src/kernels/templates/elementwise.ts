@@ -26,7 +26,10 @@ const CHEAP: Partial<Record<UnaryKind, string>> = {
   copy: "v",
 };
 
-/** Functions of a vector `v` that cost more than the memory that they touch. */
+/**
+ * Functions of a vector `v` that cost more than the memory that they touch. The common ones take several vectors a turn (`TURN`): the compiler makes
+ * their constants anew in every turn.
+ */
 const DEAR: Partial<Record<UnaryKind, string>> = {
   exp: "exp4(v)",
   log: "log4(v)",
@@ -40,6 +43,14 @@ const DEAR: Partial<Record<UnaryKind, string>> = {
   softplus: "softplus4(v)",
   erf: "erf4(v)",
 };
+
+/** Vectors a turn. */
+const TURN: Partial<Record<UnaryKind, number>> = { exp: 2, tanh: 2, sigmoid: 2, gelu: 2 };
+
+const turn = (count: number, f: string): string =>
+  `for (; n >= ${count * 4}; n -= ${count * 4}) { ${seq(count)
+    .map((u) => `{ const v = v128.load(x, ${u * 16}); v128.store(y, ${f}, ${u * 16}); }`)
+    .join(" ")} x += ${count * 16}; y += ${count * 16}; }`;
 
 const unary: KernelSource = {
   name: "unary",
@@ -55,7 +66,8 @@ ${Object.entries(CHEAP)
 ${Object.entries(DEAR)
   .map(
     ([kind, f]) =>
-      `case ${UNARY[kind as UnaryKind]}: for (; n > 0; n -= 4) { const v = part(x, n); putPart(y, ${f}, n); x += 16; y += 16; } break;`,
+      `case ${UNARY[kind as UnaryKind]}: ${turn(TURN[kind as UnaryKind] ?? 1, f)}
+ for (; n > 0; n -= 4) { const v = part(x, n); putPart(y, ${f}, n); x += 16; y += 16; } break;`,
   )
   .join("\n")}
 case ${UNARY.powScalar}: for (; n > 0; --n) { store<f32>(y, pow1(load<f32>(x), a)); x += 4; y += 4; } break;

@@ -48,7 +48,8 @@ ${INLINE}function exp4(v: v128): v128 {
  const k = f32x4.nearest(f32x4.mul(x, ${splat(LOG2E)}));
  const r = f32x4.sub(f32x4.sub(x, f32x4.mul(k, ${splat(LN2_HIGH)})), f32x4.mul(k, ${splat(LN2_LOW)}));
  const e = f32x4.add(f32x4.add(f32x4.mul(${horner("r", POLY.exp)}, f32x4.mul(r, r)), r), ${splat(1)});
- const i = i32x4.trunc_sat_f32x4_s(k), j = i32x4.shr_s(i, 1), l = i32x4.sub(i, j);
+ // k as an integer: added to 1.5 x 2^23 it stands in the last bits (for NaN anything: e is NaN then)
+ const i = i32x4.sub(f32x4.add(k, ${splat(12582912)}), i32x4.splat(0x4b400000)), j = i32x4.shr_s(i, 1), l = i32x4.sub(i, j);
  const b = i32x4.splat(127);
  return f32x4.mul(f32x4.mul(e, i32x4.shl(i32x4.add(j, b), 23)), i32x4.shl(i32x4.add(l, b), 23));
 }

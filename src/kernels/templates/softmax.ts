@@ -1,5 +1,5 @@
 /** Softmax, its logarithm and their gradients, on tensors seen as [outer][axis][inner] (see reduce.ts). */
-import type { KernelSource, Template } from "./emit.js";
+import { type KernelSource, seq, type Template } from "./emit.js";
 
 const DIMS = ["outer: i32", "axis: i32", "inner: i32"] as const;
 const FROM = ["x: usize", "so: usize", "sa: usize"] as const;
@@ -17,7 +17,13 @@ const greatestLine = `let m4 = f32x4.splat(f32.NEGATIVE_INFINITY), p = x, n = ax
 
 /** Sum of e^(x - top), stored on the way when \`to\` is a pointer. */
 const sumLine = (to: boolean) => `let s4 = f32x4.splat(0); p = x; ${to ? "let q = y;" : ""}
-  for (n = axis; n > 0; n -= 4) { let e = exp4(f32x4.sub(part(p, n), top)); if (n < 4) e = v128.and(e, lanes(n));
+  for (n = axis; n >= 16; n -= 16) { ${seq(4)
+    .map(
+      (u) =>
+        `{ const e = exp4(f32x4.sub(v128.load(p, ${u * 16}), top)); s4 = f32x4.add(s4, e); ${to ? `v128.store(q, e, ${u * 16});` : ""} }`,
+    )
+    .join(" ")} p += 64; ${to ? "q += 64;" : ""} }
+  for (; n > 0; n -= 4) { let e = exp4(f32x4.sub(part(p, n), top)); if (n < 4) e = v128.and(e, lanes(n));
    s4 = f32x4.add(s4, e); ${to ? "putPart(q, e, n); q += 16;" : ""} p += 16; }
   const total = f32x4.splat(sumLanes(s4));`;
 
@@ -38,7 +44,8 @@ const softmaxKernel: KernelSource = {
   body: forward(
     both(
       `${greatestLine} ${sumLine(true)}
-  q = y; for (n = axis; n > 0; n -= 4) { putPart(q, f32x4.div(part(q, n), total), n); q += 16; }
+  q = y; for (n = axis; n >= 4; n -= 4) { v128.store(q, f32x4.div(v128.load(q), total)); q += 16; }
+  if (n > 0) putPart(q, f32x4.div(part(q, n), total), n);
   x += so; y += yo;`,
       column(
         "putPart(q, e, n); q += ya;",
