@@ -75,7 +75,7 @@ export const networksOf = (outcomes: Outcomes, arm: Arm, sparsity: number, width
 
 const accuracies = (...which: Parameters<typeof networksOf>): number[] => networksOf(...which).map(({ accuracy }) => accuracy);
 
-/** Median over rounds of a network's milliseconds. */
+/** Median over rounds of a network's least milliseconds. */
 export const msOf = (outcomes: Outcomes, width: number, sparsity: number, blocks = false): number =>
   median(
     partOf(outcomes, "latency").map(

@@ -94,13 +94,15 @@ export interface PlainTime {
   readonly fours: number;
 }
 
-/** Median milliseconds of one network. */
+/** Milliseconds of one network. */
 export interface NetworkTime {
   readonly width: number;
   readonly sparsity: number;
   /** Share of the 1x1 layers' weights that lie in blocks of 4 x 1. */
   readonly blocks: boolean;
+  /** The least of all runs: what the machine can do. */
   readonly ms: number;
+  readonly medianMs: number;
 }
 
 export type Result =

@@ -97,6 +97,14 @@ function kernelTables(outcomes: Outcomes): Table[] {
 
 function networkTable(outcomes: Outcomes): Table {
   const wide = sparseWidth(outcomes);
+  const middle = (width: number, sparsity: number) =>
+    median(
+      outcomes.flatMap(({ result }) =>
+        result.part !== "latency"
+          ? []
+          : result.times.filter((t) => t.width === width && t.sparsity === sparsity && !t.blocks).map(({ medianMs }) => medianMs),
+      ),
+    );
   const row = (name: string, arm: Arm, width: number, sparsity: number): (string | number)[] => {
     const found = networksOf(outcomes, arm, sparsity, width);
     const of = (pick: (result: (typeof found)[number]) => number) => interval(found.map(pick)).value;
@@ -107,12 +115,12 @@ function networkTable(outcomes: Outcomes): Table {
       shown(found.map(({ accuracy }) => accuracy)),
       Math.round(of(({ nonZeros }) => nonZeros)),
       Number((of(({ bestBytes }) => bestBytes) / 1024).toFixed(1)),
-      msOf(outcomes, width, sparsity).toFixed(3),
+      `${msOf(outcomes, width, sparsity).toFixed(3)} (${middle(width, sparsity).toFixed(3)})`,
       sparsity === 0 ? "-" : msOf(outcomes, width, sparsity, true).toFixed(3),
     ];
   };
   return {
-    title: "Networks: accuracy (mean and 95 % interval over seeds) and milliseconds at batch 1, one thread",
+    title: "Networks: accuracy (mean and 95 % interval over seeds) and milliseconds at batch 1, one thread: least (median)",
     columns: ["network", "width", "sparsity of 1x1", "accuracy, %", "non-zeros", "KiB", "ms", "ms, blocks of 4"],
     rows: [
       ...denseWidths(outcomes).map((width) => row("dense", "dense", width, 0)),

@@ -51,12 +51,13 @@ export interface Retained {
   readonly after: number;
 }
 
-/** Median milliseconds of whole networks with all pruned layers on sparse kernels. */
+/** Milliseconds of whole networks with all pruned layers on sparse kernels: the least of all runs, and their median. */
 export interface Latency {
   readonly ratio: number;
   readonly denseMs: number;
   readonly groupMs: number;
   readonly unstructuredMs: number;
+  readonly medians: { readonly dense: number; readonly group: number; readonly unstructured: number };
 }
 
 export type Result =

@@ -1,8 +1,8 @@
 /** SparseByteNN: mobile inference with fine-grained group sparsity (Xu et al. 2023). */
-import { definePaper, type Figure, interval, type Job, type Outcome, type Table } from "../harness/index.js";
+import { definePaper, type Figure, interval, type Job, median, type Outcome, type Table } from "../harness/index.js";
 import { measureAccuracy } from "./accuracy.js";
 import { armResults, claims, denseResults, denseTunedResults, latencies, retainedResults } from "./claims.js";
-import { type Arm, type Config, groupSizes, type Result, ratios } from "./config.js";
+import { type Arm, type Config, groupSizes, type Latency, type Result, ratios } from "./config.js";
 import { measureLatency } from "./latency.js";
 
 type Outcomes = readonly Outcome<Config, Result>[];
@@ -18,7 +18,7 @@ const small = {
     batch: 64,
     rate: 0.05,
   },
-  latency: { part: "latency", width: 0.5, pixels: 128, runs: 50 },
+  latency: { part: "latency", width: 0.5, pixels: 128, runs: 100 },
 } as const;
 const full = {
   accuracy: {
@@ -31,7 +31,7 @@ const full = {
     batch: 128,
     rate: 0.1,
   },
-  latency: { part: "latency", width: 1, pixels: 224, runs: 50 },
+  latency: { part: "latency", width: 1, pixels: 224, runs: 100 },
 } as const;
 
 const names: Readonly<Record<Arm, string>> = {
@@ -77,23 +77,25 @@ function tables(outcomes: Outcomes): Table[] {
       ),
     },
     {
-      title: "Milliseconds, whole network, batch 1, one thread",
+      title: "Milliseconds, whole network, batch 1, one thread: least of all runs (median of the rounds)",
       columns: ["ratio", "dense kernels", "group kernels 4x1", "unstructured kernels"],
       rows: ratios.map((ratio) => {
         const found = latencies(outcomes, ratio);
+        const both = (least: (time: Latency) => number, middle: (time: Latency) => number) =>
+          found.length === 0 ? "-" : `${Math.min(...found.map(least)).toFixed(3)} (${median(found.map(middle)).toFixed(3)})`;
         return [
           ratio,
-          shown(
-            found.map(({ denseMs }) => denseMs),
-            3,
+          both(
+            ({ denseMs }) => denseMs,
+            ({ medians }) => medians.dense,
           ),
-          shown(
-            found.map(({ groupMs }) => groupMs),
-            3,
+          both(
+            ({ groupMs }) => groupMs,
+            ({ medians }) => medians.group,
           ),
-          shown(
-            found.map(({ unstructuredMs }) => unstructuredMs),
-            3,
+          both(
+            ({ unstructuredMs }) => unstructuredMs,
+            ({ medians }) => medians.unstructured,
           ),
         ];
       }),

@@ -35,7 +35,13 @@ const outcomes = [0, 1, 2].flatMap((seed) => [
     config: { part: "latency", seed } as Config,
     result: {
       part: "latency",
-      times: [0.3, 0.5, 0.7].map((ratio) => ({ ratio, denseMs: 1.2 + 0.01 * seed, groupMs: 1.3 - ratio, unstructuredMs: 1.1 })),
+      times: [0.3, 0.5, 0.7].map((ratio) => ({
+        ratio,
+        denseMs: 1.2 + 0.01 * seed,
+        groupMs: 1.3 - ratio,
+        unstructuredMs: 1.1,
+        medians: { dense: 1, group: 1, unstructured: 1 },
+      })),
     } as Result,
   },
 ]);
