@@ -40,6 +40,11 @@ export const register: Register = (command, terminal) => {
       const place = resolve(terminal.folder, options.out);
       if (place === resolve(terminal.folder, path))
         throw new InputError(`--out: ${options.out} is the model itself; name another file`);
+      const bytesInside = Object.values(source.file.params).some(({ kind }) => kind === "int8");
+      if (bytesInside && form === ".onnx")
+        throw new InputError(
+          `${path}: is quantised to int8, ONNX is written of f32 models; prune without --quantise and convert that`,
+        );
       const masks = masksOfFile(source.file);
       const { program, params } = options.fold ? folded(source.program, source.params) : source;
       const content =
@@ -48,7 +53,7 @@ export const register: Register = (command, terminal) => {
               { program, params, masks },
               { sparse: options.sparse === true, name: source.name, metadata: source.metadata },
             )
-          : writeModel(packModel({ program, params, masks, metadata: source.metadata }));
+          : writeModel(bytesInside ? source.file : packModel({ program, params, masks, metadata: source.metadata }));
       writeWhole(place, content);
       const counts = Object.entries(source.file.params).map(([key, param]) => ({
         ...countsOf(param),
