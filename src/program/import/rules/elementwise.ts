@@ -171,6 +171,9 @@ export const elementwiseRules: Readonly<Record<string, Rule>> = {
   Erf: unary(op.erf),
   Sin: unary(op.sin),
   Cos: unary(op.cos),
+  Tan: unary((x) => op.div(op.sin(x), op.cos(x))),
+  Sinh: unary((x) => op.affine(op.sub(op.exp(x), op.exp(op.affine(x, -1, 0))), 0.5, 0)),
+  Cosh: unary((x) => op.affine(op.add(op.exp(x), op.exp(op.affine(x, -1, 0))), 0.5, 0)),
   Sign: unary(op.sign),
   Softplus: unary(op.softplus),
   Reciprocal: unary(op.recip),
@@ -183,6 +186,11 @@ export const elementwiseRules: Readonly<Record<string, Rule>> = {
   Not: unary(not),
   LeakyRelu: (n) => op.leaky(n.value(0), n.float("alpha", 0.01)),
   ThresholdedRelu: (n) => op.mul(n.value(0), op.greater(n.value(0), n.float("alpha", 1))),
+  Shrink: (n) => {
+    const [x, lambda, bias] = [n.value(0), n.float("lambd", 0.5), n.float("bias", 0)];
+    const far = op.mul(op.affine(op.abs(x), 1, -bias), op.sign(x));
+    return op.mul(far, op.greater(op.abs(x), lambda));
+  },
   Elu: (n) => elu(n.value(0), n.float("alpha", 1)),
   Selu: selu,
   Celu: celu,

@@ -147,6 +147,27 @@ const gather: Rule = (n) => {
   return same(n, gatherAxis(n.value(0), axis, n.indices(1)));
 };
 
+/** y[i, j, k] = x[i, index[i, j, k], k] for axis 1: a gather of single elements by their flat place. */
+const gatherElements: Rule = (n) => {
+  const x = n.value(0);
+  const index = n.value(1);
+  const axis = n.axis(n.int("axis", 0), x.shape.length);
+  const fits = index.shape.length === x.shape.length && index.shape.every((d, k) => k === axis || d <= x.shape[k]!);
+  if (!fits) throw new InputError(`indices [${index.shape.join(", ")}] do not fit [${x.shape.join(", ")}] beside axis ${axis}`);
+  if (sizeOf(x.shape) > 2 ** 24) refuse("more than 2^24 elements, whose places float32 cannot count");
+  const stride = (k: number): number => sizeOf(x.shape.slice(k + 1));
+  // Negative indices count from the end.
+  let flat = op.affine(op.add(index, op.affine(op.greater(0, index), x.shape[axis]!, 0)), stride(axis), 0);
+  index.shape.forEach((d, k) => {
+    if (k === axis || d === 1) return;
+    const along = index.shape.map((_, i) => (i === k ? d : 1));
+    const places = Array.from({ length: d }, (_, i) => i * stride(k));
+    flat = op.add(flat, op.constant(n.graph, along, places));
+  });
+  const rows = op.gather(op.reshape(x, [sizeOf(x.shape), 1]), op.cast(op.reshape(flat, [sizeOf(index.shape)]), "i32"));
+  return same(n, op.reshape(rows, index.shape));
+};
+
 const slice: Rule = (n) => {
   const x = n.value(0);
   const rank = x.shape.length;
@@ -303,6 +324,7 @@ export const layoutRules: Readonly<Record<string, Rule>> = {
   Concat: concat,
   Split: split,
   Gather: gather,
+  GatherElements: gatherElements,
   Slice: slice,
   Expand: expand,
   Tile: tile,

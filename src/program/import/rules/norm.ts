@@ -74,6 +74,20 @@ const lpNorm: Rule = (n) => {
   return op.div(x, p === 1 ? op.sum(op.abs(x), axis, true) : op.sqrt(op.sumSquares(x, axis, true)));
 };
 
+/** x / (bias + alpha / size * sum of squares over `size` neighbouring channels) ^ beta. */
+const localResponse: Rule = (n) => {
+  const x = n.value(0);
+  const [size, channels] = [n.int("size", 0), x.shape[1] ?? 0];
+  if (size < 1 || size > 2 * channels) throw new InputError(`size is ${size}, expected 1 to twice the ${channels} channels`);
+  const before = Math.floor((size - 1) / 2);
+  const sides = (v: number): number[] => x.shape.map((_, i) => (i === 1 ? v : 0));
+  const wide = op.pad(op.square(x), sides(before), sides(size - 1 - before));
+  let total = op.sliceAxis(wide, 1, 0, channels);
+  for (let i = 1; i < size; i++) total = op.add(total, op.sliceAxis(wide, 1, i, i + channels));
+  const base = op.affine(total, n.float("alpha", 1e-4) / size, n.float("bias", 1));
+  return op.mul(x, op.powScalar(base, -n.float("beta", 0.75)));
+};
+
 /** Since operator set 13 along one axis; before, over all axes from it on. */
 const along =
   (f: (x: Value, axis: number) => Value): Rule =>
@@ -92,6 +106,7 @@ export const normRules: Readonly<Record<string, Rule>> = {
   LayerNormalization: layerNorm,
   RMSNormalization: (n) => overTail(n, (x, scale, _, eps) => op.rmsNorm(x, scale, eps)),
   LpNormalization: lpNorm,
+  LRN: localResponse,
   MeanVarianceNormalization: (n) => standardised(n.value(0), n.ints("axes") ?? [0, 2, 3], 1e-9),
   Softmax: along((x, axis) => op.softmax(x, axis)),
   LogSoftmax: along((x, axis) => op.logSoftmax(x, axis)),
