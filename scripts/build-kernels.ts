@@ -1,6 +1,7 @@
 /**
  * Assembles the kernel templates and compiles them with AssemblyScript:
  *   src/kernels/generated/{plain,relaxed}.ts  the engine's module as base64, in both flavours
+ *   src/kernels/generated/inference.ts        the plain one without what only training and tuning need, for the browser bundle
  *   src/kernels/generated/int8-{plain,relaxed}.ts  the int8 kernels' module, loaded when a program needs it
  *   src/kernels/generated/signatures.ts       kernel numbers and parameters, for the plan writer
  *   src/kernels/generated/<name>.ts           each module of src/kernels/modules/<name>.as.ts, with the parts that it imports
@@ -15,6 +16,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { NOT_IN_BROWSER } from "../src/kernels/templates/browser.js";
 import { dispatcher, instructions } from "../src/kernels/templates/dispatch.js";
 import type { Flavor, Template } from "../src/kernels/templates/emit.js";
 import { templates } from "../src/kernels/templates/index.js";
@@ -24,7 +26,10 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const out = join(root, "src/kernels/generated");
 const asc = createRequire(import.meta.url).resolve("assemblyscript/bin/asc.js");
 const COMMON =
-  "-O3 --runtime stub --noAssert --enable simd --importMemory --initialMemory 1 --maximumMemory 65536 --memoryBase 1024".split(" ");
+  "--runtime stub --noAssert --enable simd --importMemory --initialMemory 1 --maximumMemory 65536 --memoryBase 1024".split(" ");
+
+/** The browser's module is made small: hot loops come out the same, dispatch and the rest shorter. */
+const [FAST, SMALL] = ["-O3", "-Oz"];
 
 const run = promisify(execFile);
 
@@ -79,22 +84,28 @@ interface Assembled {
 }
 
 /** Kernel declarations and their signatures, numbered from `first`. */
-function declare(parts: readonly Template[], first: number) {
+function declare(parts: readonly Template[], first: number, without: ReadonlySet<string> = new Set()) {
   const kernels = parts.flatMap((part) => part.kernels);
+  for (const name of without)
+    if (!kernels.some((kernel) => kernel.name === name)) throw new Error(`build-kernels: there is no kernel ${name} to leave out`);
   const signatures: Record<string, { id: number; params: string[] }> = {};
   kernels.forEach((kernel, i) => {
     if (signatures[kernel.name]) throw new Error(`build-kernels: two kernels are named ${kernel.name}`);
     signatures[kernel.name] = { id: first + i, params: kernel.params.filter((p) => p !== "scratch: usize") };
   });
   const helpers = parts.map((p) => p.helpers ?? "");
-  const bodies = kernels.map((k) => `export function ${k.name}(${k.params.join(", ")}): void {\n${k.body}\n}`);
+  const scope = without.size > 0 ? "" : "export ";
+  const kept = kernels.filter(({ name }) => !without.has(name));
+  const bodies = kept.map((k) => `${scope}function ${k.name}(${k.params.join(", ")}): void {\n${k.body}\n}`);
   return { kernels, signatures, text: [...helpers, ...bodies].join("\n") };
 }
 
-function assemble(flavor: Flavor): Assembled & { readonly int8: string } {
+/** @param without kernels to leave out: their numbers stay free, so that plans and signatures are the same for all modules */
+function assemble(flavor: Flavor, without: ReadonlySet<string> = new Set()): Assembled & { readonly int8: string } {
   const main = declare(
-    templates.map((make) => make(flavor)),
+    templates.map((make) => make(flavor, without.size === 0)),
     0,
+    without,
   );
   const int8 = declare(
     int8Templates.map((make) => make(flavor)),
@@ -108,7 +119,7 @@ export const heapBase: usize = __heap_base;
 export const version: i32 = ${version};
 `;
   return {
-    source: [globals, main.text, dispatcher(main.kernels)].join("\n"),
+    source: [globals, main.text, dispatcher(main.kernels, without)].join("\n"),
     int8: [globals, int8.text, instructions(int8.kernels, INT8_FIRST)].join("\n"),
     signatures,
     version,
@@ -120,10 +131,11 @@ const threads = ["--sharedMemory", "--enable", "threads"];
 const plain = assemble("plain");
 const relaxed = assemble("relaxed");
 const made = await Promise.all([
-  compile("plain", plain.source, threads),
-  compile("relaxed", relaxed.source, [...threads, "--enable", "relaxed-simd"]),
-  compile("int8-plain", plain.int8, threads),
-  compile("int8-relaxed", relaxed.int8, [...threads, "--enable", "relaxed-simd"]),
+  compile("plain", plain.source, [FAST, ...threads]),
+  compile("relaxed", relaxed.source, [FAST, ...threads, "--enable", "relaxed-simd"]),
+  compile("inference", assemble("plain", NOT_IN_BROWSER).source, [SMALL, ...threads]),
+  compile("int8-plain", plain.int8, [FAST, ...threads]),
+  compile("int8-relaxed", relaxed.int8, [FAST, ...threads, "--enable", "relaxed-simd"]),
 ]);
 const modules = join(root, "src/kernels/modules");
 for (const file of existsSync(modules) ? readdirSync(modules) : []) {
@@ -132,13 +144,18 @@ for (const file of existsSync(modules) ? readdirSync(modules) : []) {
     const parts = [...source.matchAll(/from "\.\/(parts\/[\w.-]+)"/g)].map(
       ([, part]): Made => [`${part}.ts`, readFileSync(join(modules, `${part}.ts`), "utf8")],
     );
-    made.push(await compile(file.slice(0, -".as.ts".length), source, [], parts));
+    made.push(await compile(file.slice(0, -".as.ts".length), source, [FAST], parts));
   }
 }
 const signatures = join(out, "signatures.ts");
 const text = `// Generated by scripts/build-kernels.ts
 /** Hash of the signatures; the modules carry the same. */
 export const version = ${plain.version};
+/** Hash of the kernels' sources. */
+export const build = "${createHash("sha256")
+  .update(JSON.stringify([plain, relaxed]))
+  .digest("hex")
+  .slice(0, 16)}";
 /** Number and parameters of every kernel; \`scratch\` is passed by the dispatcher. */
 export const signatures = ${JSON.stringify(plain.signatures, null, 2)} as const;
 `;

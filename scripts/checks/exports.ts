@@ -1,9 +1,16 @@
 /** package.json's `exports` and the folders of `src/` say the same. */
 import type { Finding, Project } from "./project.js";
 
+/** One entry: `browser` is what bundlers take for a page. */
+export interface Entry {
+  readonly types: string;
+  readonly browser?: string;
+  readonly default: string;
+}
+
 /** The part of package.json that this check reads. */
 export interface PackageJson {
-  readonly exports: Readonly<Record<string, string | { readonly types: string; readonly default: string }>>;
+  readonly exports: Readonly<Record<string, string | Entry>>;
 }
 
 /** The source entries that package.json exports, as `src/core/index.ts`. */
@@ -13,14 +20,22 @@ export function entriesOf({ exports }: PackageJson): string[] {
     .map(({ default: path }) => path.replace(/^\.\/dist\//, "").replace(/\.js$/, ".ts"));
 }
 
-/** What `exports` must say: `./<folder>` for each `src/<folder>/index.ts`, `./<folder>/node` for each `index.node.ts`. */
-export function expectedExports(project: Project): Record<string, { readonly types: string; readonly default: string }> {
-  const out: Record<string, { readonly types: string; readonly default: string }> = {};
+/**
+ * What `exports` must say: `./<folder>` for each `src/<folder>/index.ts`, `./<folder>/node` for each `index.node.ts`; and within the
+ * first the condition `browser` where there is an `index.browser.ts`.
+ */
+export function expectedExports(project: Project): Record<string, Entry> {
+  const out: Record<string, Entry> = {};
   for (const path of [...project.keys()].sort()) {
     const [, folder, node] = /^src\/(?:([^/]+)\/)?index(\.node)?\.ts$/.exec(path) ?? [];
     if (folder === undefined && path !== "src/index.ts") continue;
     const stem = `./dist/${path.replace(/\.ts$/, "")}`;
-    out[folder === undefined ? "." : `./${folder}${node ? "/node" : ""}`] = { types: `${stem}.d.ts`, default: `${stem}.js` };
+    const browser = !node && project.has(path.replace(/\.ts$/, ".browser.ts")) ? { browser: `${stem}.browser.js` } : {};
+    out[folder === undefined ? "." : `./${folder}${node ? "/node" : ""}`] = {
+      types: `${stem}.d.ts`,
+      ...browser,
+      default: `${stem}.js`,
+    };
   }
   return out;
 }

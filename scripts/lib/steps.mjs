@@ -1,4 +1,4 @@
-// The set-up steps, each done only when stale: packages, kernels, TypeScript.
+// The set-up steps, each done only when stale: packages, kernels, the browser's worker, TypeScript.
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { root, runNpm, runPackage, SetupError } from "./shell.mjs";
@@ -46,6 +46,17 @@ function kernels({ say, quiet, force }) {
   say("building the WebAssembly kernels");
   runPackage("building kernels", "tsx/dist/cli.mjs", ["scripts/build-kernels.ts"], { quiet });
   markDone("kernels", hash);
+}
+
+/** The worker of the browser bundle: made from sources that import the kernels. */
+function worker({ say, quiet, force }) {
+  const skip = (path) => path.startsWith("src/runtime/generated") || path.endsWith(".test.ts");
+  const inputs = ["core", "formats", "kernels", "program", "engine", "runtime"].map((folder) => `src/${folder}`);
+  const hash = hashOf([...inputs, "scripts/build-worker.ts", "scripts/lib/worker-script.ts", "package-lock.json"], skip);
+  if (!force && !isStale("worker", hash, ["src/runtime/generated/worker.ts"])) return;
+  say("building the browser's worker");
+  runPackage("building the worker", "tsx/dist/cli.mjs", ["scripts/build-worker.ts"], { quiet });
+  markDone("worker", hash);
 }
 
 function typescript({ say, quiet, force }) {
@@ -113,6 +124,7 @@ export function setUp({ quiet = false, force = false } = {}) {
   locked(say, () => {
     packages({ say, quiet });
     kernels({ say, quiet, force });
+    worker({ say, quiet, force });
     typescript({ say, quiet, force });
   });
 }

@@ -1,5 +1,5 @@
 /** The WebAssembly kernels: loading, memory, plans, threads. What each kernel computes stands in reference/. */
-export { signatures } from "./generated/signatures.js";
+export { build as kernelBuild, signatures } from "./generated/signatures.js";
 export * from "./kinds.js";
 export * from "./loader.js";
 export * from "./memory.js";

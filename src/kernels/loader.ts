@@ -2,8 +2,7 @@
  * Loads the engine's WebAssembly module: picks the flavour that this machine can run, with shared memory where threads are possible.
  */
 import { InputError, OptionError, requireInteger, requireOneOf } from "../core/index.js";
-import { wasmBase64 as plainBase64 } from "./generated/plain.js";
-import { wasmBase64 as relaxedBase64 } from "./generated/relaxed.js";
+import { flavors, int8Bytes, moduleBytes } from "./embedded.js";
 import { signatures, version } from "./generated/signatures.js";
 import type { Views } from "./reference/views.js";
 import type { Flavor } from "./templates/emit.js";
@@ -88,13 +87,6 @@ export function canShareMemory(): boolean {
   return typeof SharedArrayBuffer === "function" && (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated !== false;
 }
 
-function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
-  const binary = atob(text);
-  const bytes = new Uint8Array(binary.length);
-  for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
-  return bytes;
-}
-
 /**
  * Makes the module's imported memory a non-shared one (limits flag 3, shared with maximum, becomes 1, with maximum), in place.
  * @throws InputError when the module has no such import
@@ -145,7 +137,7 @@ function moduleFor(flavor: Flavor, shared: boolean): Promise<WebAssembly.Module>
   const key = `${flavor} ${shared}`;
   let module = compiled.get(key);
   if (!module) {
-    const bytes = decodeBase64(flavor === "plain" ? plainBase64 : relaxedBase64);
+    const bytes = moduleBytes(flavor);
     if (!shared) unshareMemory(bytes);
     module = WebAssembly.compile(bytes);
     compiled.set(key, module);
@@ -155,8 +147,7 @@ function moduleFor(flavor: Flavor, shared: boolean): Promise<WebAssembly.Module>
 
 /** Compiles and instantiates the int8 kernels. @returns what runs one of their instructions */
 async function int8Kernels(memory: WebAssembly.Memory, flavor: Flavor, shared: boolean) {
-  const { wasmBase64 } = await (flavor === "relaxed" ? import("./generated/int8-relaxed.js") : import("./generated/int8-plain.js"));
-  const bytes = decodeBase64(wasmBase64);
+  const bytes = await int8Bytes(flavor);
   if (!shared) unshareMemory(bytes);
   const { instance } = await WebAssembly.instantiate(bytes, { env: { memory } });
   const exports = instance.exports as unknown as { readonly one: (pc: number) => void; readonly version: WebAssembly.Global };
@@ -199,7 +190,7 @@ export async function loadKernels(options: LoadOptions = {}): Promise<Kernels> {
   const wanted = requireOneOf("loadKernels.flavor", options.flavor ?? "auto", ["auto", "plain", "relaxed"]);
   requireInteger("loadKernels.pages", pages, 1, MOST_PAGES);
   if (maximumPages !== undefined) requireInteger("loadKernels.maximumPages", maximumPages, pages, MOST_PAGES);
-  const relaxed = hasRelaxedSimd();
+  const relaxed = flavors.includes("relaxed") && hasRelaxedSimd();
   if (wanted === "relaxed" && !relaxed)
     throw new OptionError("loadKernels.flavor", "a flavour that this host runs (plain)", wanted);
   const flavor: Flavor = wanted === "auto" ? (relaxed ? "relaxed" : "plain") : wanted;

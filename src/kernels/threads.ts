@@ -28,6 +28,11 @@ export interface WorkerHandle {
 /** Starts a worker from a classic script; reports what it says and how it dies. */
 export type SpawnWorker = (source: string, said: (message: WorkerMessage) => void, died: (reason: string) => void) => WorkerHandle;
 
+/** A thread of a pool died or trapped: the pool is of no further use. */
+export class LostThreadError extends InputError {
+  override name = "LostThreadError";
+}
+
 /** A set of threads over one memory: this one and `threads - 1` workers. */
 export interface Pool {
   /** Threads in use: 1 where memory is not shared or this thread may not block (a browser's main thread). */
@@ -37,7 +42,7 @@ export interface Pool {
    * @param plan         address from `writePlan`
    * @param scratchBase  address of `threads * scratchBytes` bytes
    * @param scratchBytes bytes of scratch memory for each thread
-   * @throws InputError when a thread was lost or the pool is closed. The plan's results are then undefined; make a new pool
+   * @throws LostThreadError when a thread was lost, InputError when the pool is closed. The plan's results are then undefined; make a new pool
    */
   run(plan: number, scratchBase: number, scratchBytes: number): void;
   /** Stops the workers. Closing twice is allowed. */
@@ -140,20 +145,22 @@ export async function createPool(kernels: Kernels, threads: number, options: Poo
     run(plan, scratchBase, scratchBytes) {
       if (state !== "open") {
         const what = state === "lost" ? `has lost a thread (${reason})` : "is closed";
-        throw new InputError(`pool.run: expected an open pool, this one ${what}; make a new one with createPool`);
+        const Problem = state === "lost" ? LostThreadError : InputError;
+        throw new Problem(`pool.run: expected an open pool, this one ${what}; make a new one with createPool`);
       }
       let lost: number;
       try {
         lost = kernels.exports.run(count, plan, scratchBase, scratchBytes);
       } catch (cause) {
         if (count > 1) lose("the plan trapped");
-        throw new InputError(`pool.run: the plan at ${plan} trapped: it holds a wrong address or instruction, or was freed`, {
+        const Problem = count > 1 ? LostThreadError : InputError;
+        throw new Problem(`pool.run: the plan at ${plan} trapped: it holds a wrong address or instruction, or was freed`, {
           cause,
         });
       }
       if (lost) {
         lose("a worker did not reach the end of a phase");
-        throw new InputError(
+        throw new LostThreadError(
           `pool.run: a thread of ${count} was lost while a plan ran; its results are undefined; make a new pool`,
         );
       }

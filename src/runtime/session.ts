@@ -1,5 +1,5 @@
 /** Sessions: a loaded model that runs batches of any size, with plans made once per size. */
-import { InputError, sizeOf, type Tensor, type Tree } from "../core/index.js";
+import { InputError, type Tensor, type Tree } from "../core/index.js";
 import {
   createEngine,
   type Decision,
@@ -11,8 +11,10 @@ import {
 } from "../engine/index.js";
 import { atBatch, type ParamLayout, withLayouts } from "../program/index.js";
 import { int8ParamOf } from "./int8-file.js";
+import { checkInputs, elementsOf, type Inputs, type ModelSpecs, specsOf } from "./io.js";
 import { type LayerTiming, layoutOf, takesSparse, timeLayers } from "./layers.js";
 import { denseOf, type ModelFile } from "./model-file.js";
+import type { MeasuredTimings } from "./timings.js";
 
 /** Options of `createSession`. */
 export interface SessionOptions {
@@ -27,26 +29,36 @@ export interface SessionOptions {
   readonly kernels?: "measured" | "sparse" | "dense";
   /** A clock in milliseconds, such as `() => performance.now()`; needed by `measured`. */
   readonly now?: () => number;
+  /** Times of earlier sessions on this device, for `measured`: layers in it are not timed again, those that are timed are added. */
+  readonly timings?: MeasuredTimings;
+  /** Batch sizes whose plans are kept, those used last; at least 1, default 8. */
+  readonly plans?: number;
 }
 
-/** A model that can be run. */
-export interface Session {
-  /** Inputs of one example by name: shape without the batch. */
-  readonly inputs: Tree<readonly number[]>;
+/** A model that can be run on inputs that were checked already. */
+export interface CheckedSession {
+  /** Names, types and shapes of all inputs and outputs. */
+  readonly specs: ModelSpecs;
   /** What was measured, when kernels are chosen by measurement. */
   readonly layers: readonly LayerTiming[];
-  /**
-   * Runs a batch.
-   * @param inputs per input the examples one after another, [batch, ...shape]
-   * @returns outputs by name; overwritten by the next run of the same batch size
-   * @throws InputError when the session is closed or sizes do not fit
-   */
-  run(inputs: Readonly<Record<string, Float32Array>>): Tree<Tensor>;
   /** The plan of a batch size: what ran, and why. */
   decisions(batch: number): readonly Decision[];
   /** The plan of a batch size itself, for benchmarks. */
   plan(batch: number): Plan;
   close(): void;
+}
+
+/** A model that can be run. */
+export interface Session extends CheckedSession {
+  /** Inputs of one example by name: shape without the batch. */
+  readonly inputs: Tree<readonly number[]>;
+  /**
+   * Runs a batch.
+   * @param inputs per input the examples one after another, [batch, ...shape]
+   * @returns outputs by name; overwritten by the next run of the same batch size
+   * @throws InputError when the session is closed, or an input is missing, unknown, of another type or of no whole number of examples
+   */
+  run(inputs: Inputs): Tree<Tensor>;
 }
 
 /**
@@ -58,17 +70,47 @@ export interface Session {
  * @throws InputError when a layer has no kernel, or memory is exhausted
  */
 export async function createSession(file: ModelFile, options: SessionOptions = {}): Promise<Session> {
+  const session = await openSession(file, options);
+  const { specs } = session;
+  return {
+    ...session,
+    inputs: Object.fromEntries(Object.entries(specs.inputs).map(([name, { shape }]) => [name, shape.slice(1)])),
+    run(inputs) {
+      const batch = checkInputs(specs.inputs, inputs);
+      const data: Record<string, ArrayLike<number>> = {};
+      for (const name in inputs) data[name] = elementsOf(inputs[name]!);
+      return session.plan(batch).run(data);
+    },
+  };
+}
+
+/** As `createSession`, for callers that check inputs themselves. */
+export async function openSession(file: ModelFile, options: SessionOptions = {}): Promise<CheckedSession> {
   const { now, kernels = now ? "measured" : "sparse" } = options;
   if (kernels === "measured" && !now)
     throw new InputError('createSession: expected a clock in `now` with kernels: "measured", got none');
   const engine = options.engine ?? (await createEngine({ threads: options.threads ?? 1 }));
-  const layers = now && kernels === "measured" ? timeLayers(engine, file.program, file.params, 1, now) : [];
+  try {
+    if (file.program.one.operations.some(({ op }) => op.endsWith("Int8"))) await engine.enableInt8();
+    return sessionOn(engine, file, kernels, options);
+  } catch (error) {
+    if (!options.engine) engine.close();
+    throw error;
+  }
+}
+
+function sessionOn(
+  engine: Engine,
+  file: ModelFile,
+  kernels: NonNullable<SessionOptions["kernels"]>,
+  { now, timings, plans: most = 8, engine: shared }: SessionOptions,
+): CheckedSession {
+  const layers = now && kernels === "measured" ? timeLayers(engine, file.program, file.params, 1, now, timings) : [];
   const slower = new Set(layers.filter((layer) => layer.choice === "dense").map((layer) => layer.path));
   const { one } = file.program;
   const grouped = new Set(one.operations.filter((operation) => !takesSparse(operation)).flatMap(({ inputs }) => inputs));
   const layouts: Record<string, ParamLayout> = {};
   const initial: Record<string, Tensor | Live | Int8Param> = {};
-  if (one.operations.some(({ op }) => op.endsWith("Int8"))) await engine.enableInt8();
   for (const [path, param] of Object.entries(file.params)) {
     if (param.kind === "int8") {
       layouts[path] = { kind: "int8" };
@@ -81,39 +123,32 @@ export async function createSession(file: ModelFile, options: SessionOptions = {
       ? { rowPtr: param.value.rowPtr, columns: param.value.columns, values: param.value.values }
       : denseOf(param);
   }
-  const specs = Object.fromEntries(
+  const paramSpecs = Object.fromEntries(
     Object.keys(file.params).map((path) => [path, { shape: one.values[one.params[path]!.value]!.shape, layout: layouts[path]! }]),
   );
-  const store: ParamStore = engine.params(specs, initial);
+  const store: ParamStore = engine.params(paramSpecs, initial);
   const plans = new Map<number, Plan>();
-  const shapes = Object.fromEntries(Object.entries(one.inputs).map(([name, id]) => [name, one.values[id]!.shape.slice(1)]));
+  const specs = specsOf(file.program);
   let closed = false;
 
   function plan(batch: number): Plan {
     if (closed) throw new InputError("session: run after close");
     let found = plans.get(batch);
     if (!found) {
+      const oldest = plans.size >= most ? [...plans][0] : undefined;
+      if (oldest) {
+        plans.delete(oldest[0]);
+        oldest[1].close();
+      }
       found = engine.compile(withLayouts(atBatch(file.program, batch), layouts), store, { frozen: true });
-      plans.set(batch, found);
-    }
+    } else plans.delete(batch);
+    plans.set(batch, found);
     return found;
   }
 
   return {
-    inputs: shapes,
+    specs,
     layers,
-    run(inputs) {
-      const [name] = Object.keys(shapes);
-      const given = name === undefined ? undefined : inputs[name];
-      if (name === undefined || !given)
-        throw new InputError(
-          `session.run: expected the inputs ${Object.keys(shapes).join(", ")}, got ${Object.keys(inputs).join(", ") || "none"}`,
-        );
-      const batch = given.length / sizeOf(shapes[name]!);
-      if (!Number.isInteger(batch) || batch < 1)
-        throw new InputError(`session.run: "${name}" takes examples of [${shapes[name]!.join(", ")}], got ${given.length} numbers`);
-      return plan(batch).run(inputs);
-    },
     decisions: (batch) => plan(batch).decisions,
     plan,
     close() {
@@ -121,7 +156,7 @@ export async function createSession(file: ModelFile, options: SessionOptions = {
       closed = true;
       for (const made of plans.values()) made.close();
       store.close();
-      if (!options.engine) engine.close();
+      if (!shared) engine.close();
     },
   };
 }

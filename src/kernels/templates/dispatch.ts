@@ -21,8 +21,9 @@ const argument = (param: string, offset: number): string => {
 };
 
 /** Cases of a switch over kernel numbers. */
-function casesOf(kernels: readonly KernelSource[], first: number): string {
-  const cases = kernels.map((kernel, i) => {
+function casesOf(kernels: readonly KernelSource[], first: number, without: ReadonlySet<string> = new Set()): string {
+  const cases = kernels.flatMap((kernel, i) => {
+    if (without.has(kernel.name)) return [];
     let offset = 0;
     const args = kernel.params.map((param) => {
       if (param === "scratch: usize") return "scratch";
@@ -30,7 +31,7 @@ function casesOf(kernels: readonly KernelSource[], first: number): string {
       offset += 4;
       return text;
     });
-    return `   case ${first + i}: ${kernel.name}(${args.join(", ")}); break;`;
+    return [`   case ${first + i}: ${kernel.name}(${args.join(", ")}); break;`];
   });
   return cases.join("\n");
 }
@@ -49,8 +50,11 @@ ${casesOf(kernels, first)}
 `;
 }
 
-/** AssemblyScript of the dispatcher over the given kernels, whose numbers are their positions; any other number goes to `extension`. */
-export function dispatcher(kernels: readonly KernelSource[]): string {
+/**
+ * AssemblyScript of the dispatcher over the given kernels, whose numbers are their positions; any other number goes to `extension`.
+ * @param without names of kernels that this module does not have
+ */
+export function dispatcher(kernels: readonly KernelSource[], without: ReadonlySet<string> = new Set()): string {
   return `
 /** Runs the instruction at pc of a module that was loaded later; traps where there is none. */
 @external("env", "extension")
@@ -61,7 +65,7 @@ export function exec(pc: usize, end: usize, scratch: usize): void {
  while (pc < end) {
   const a = pc + 8;
   switch (load<i32>(pc)) {
-${casesOf(kernels, 0)}
+${casesOf(kernels, 0, without)}
    default: extension(pc);
   }
   pc += usize(load<i32>(pc, 4));

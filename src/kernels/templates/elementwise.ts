@@ -1,6 +1,6 @@
 /** Flat and row-wise passes: functions of one, two and three tensors, sums of parts, strided copies, conversions. */
 import { BINARY, type BinaryKind, UNARY, type UnaryKind } from "../kinds.js";
-import { INLINE, type KernelSource, seq, type Template } from "./emit.js";
+import { type Flavor, INLINE, type KernelSource, seq, type Template } from "./emit.js";
 import { flat, type Place, strip } from "./strip.js";
 
 const ONE = "f32x4.splat(1)";
@@ -52,7 +52,8 @@ const turn = (count: number, f: string): string =>
     .map((u) => `{ const v = v128.load(x, ${u * 16}); v128.store(y, ${f}, ${u * 16}); }`)
     .join(" ")} x += ${count * 16}; y += ${count * 16}; }`;
 
-const unary: KernelSource = {
+/** @param unroll vectors a turn of the loops at memory speed; with 1 the dear functions stand in one loop each */
+const unary = (unroll: number): KernelSource => ({
   name: "unary",
   params: ["n: i32", "kind: i32", "x: usize", "y: usize", "a: f32", "b: f32"],
   body: `const av = f32x4.splat(a), bv = f32x4.splat(b);
@@ -60,19 +61,19 @@ const unary: KernelSource = {
 ${Object.entries(CHEAP)
   .map(
     ([kind, f]) =>
-      `case ${UNARY[kind as UnaryKind]}: ${flat(["x", "y"], (at) => `const v = ${at.load("x")}; ${at.store("y", f)}`)} break;`,
+      `case ${UNARY[kind as UnaryKind]}: ${flat(["x", "y"], (at) => `const v = ${at.load("x")}; ${at.store("y", f)}`, unroll)} break;`,
   )
   .join("\n")}
 ${Object.entries(DEAR)
   .map(
     ([kind, f]) =>
-      `case ${UNARY[kind as UnaryKind]}: ${turn(TURN[kind as UnaryKind] ?? 1, f)}
+      `case ${UNARY[kind as UnaryKind]}: ${unroll > 1 ? turn(TURN[kind as UnaryKind] ?? 1, f) : ""}
  for (; n > 0; n -= 4) { const v = part(x, n); putPart(y, ${f}, n); x += 16; y += 16; } break;`,
   )
   .join("\n")}
 case ${UNARY.powScalar}: for (; n > 0; --n) { store<f32>(y, pow1(load<f32>(x), a)); x += 4; y += 4; } break;
 default: unreachable(); }`,
-};
+});
 
 /** The same on rows that lie apart. */
 const unary2d: KernelSource = {
@@ -101,7 +102,7 @@ const PAIR: Record<Exclude<BinaryKind, "pow" | keyof typeof DEAR_PAIR>, string> 
 };
 
 /** A row whose inputs may stand still: those read a splat from scratch memory and move by nothing, so one loop serves all. */
-const row = (inputs: readonly string[], out: string, body: (at: Place) => string): string => {
+const row = (inputs: readonly string[], out: string, body: (at: Place) => string, unroll: number): string => {
   const at = (u: number, whole: boolean): Place => ({
     u,
     whole,
@@ -110,9 +111,13 @@ const row = (inputs: readonly string[], out: string, body: (at: Place) => string
   });
   const move = (bytes: number) => `${inputs.map((p) => `${p} += ${p}m & ${bytes};`).join(" ")} ${out} += ${bytes};`;
   return `let left = inner;
-   for (; left >= 16; left -= 16) { ${seq(4)
-     .map((u) => `{ ${body(at(u, true))} }`)
-     .join(" ")} ${move(64)} }
+   ${
+     unroll > 1
+       ? `for (; left >= ${4 * unroll}; left -= ${4 * unroll}) { ${seq(unroll)
+           .map((u) => `{ ${body(at(u, true))} }`)
+           .join(" ")} ${move(16 * unroll)} }`
+       : ""
+   }
    for (; left >= 4; left -= 4) { ${body(at(0, true))} ${move(16)} }
    for (; left > 0; --left) { ${body(at(0, false))} ${move(4)} }`;
 };
@@ -121,12 +126,15 @@ const row = (inputs: readonly string[], out: string, body: (at: Place) => string
 const ROW = `for (let o: i32 = 0; o < outer; ++o) { let pp = x, qp = y, zp = z;
    if (xsplat) { still(scratch, x); pp = scratch; } if (ysplat) { still(scratch + 64, y); qp = scratch + 64; }`;
 
-const binaryRow = (kind: BinaryKind, body: (at: Place) => string): string =>
+const binaryRow = (kind: BinaryKind, body: (at: Place) => string, unroll: number): string =>
   `case ${BINARY[kind]}: ${ROW}
-   ${row(["pp", "qp"], "zp", body)}
+   ${row(["pp", "qp"], "zp", body, unroll)}
    x += xs; y += ys; z += zs; } break;`;
 
-const binary: KernelSource = {
+const isGradient = (kind: string): boolean => kind.endsWith("Grad");
+
+/** @param training whether gradients are among the functions; without them the loops are short */
+const binary = (training: boolean): KernelSource => ({
   name: "binary2d",
   params: [
     ...(["outer: i32", "inner: i32", "kind: i32", "x: usize", "xs: usize", "xsplat: i32"] as const),
@@ -135,9 +143,13 @@ const binary: KernelSource = {
   body: `const ppm: usize = xsplat ? 0 : -1, qpm: usize = ysplat ? 0 : -1;
  switch (kind) {
 ${(Object.keys(PAIR) as (keyof typeof PAIR)[])
-  .map((kind) => binaryRow(kind, (at) => `const p = ${at.load("pp")}, q = ${at.load("qp")}; ${at.store("zp", PAIR[kind])}`))
+  .filter((kind) => training || !isGradient(kind))
+  .map((kind) =>
+    binaryRow(kind, (at) => `const p = ${at.load("pp")}, q = ${at.load("qp")}; ${at.store("zp", PAIR[kind])}`, training ? 4 : 1),
+  )
   .join("\n")}
 ${(Object.keys(DEAR_PAIR) as (keyof typeof DEAR_PAIR)[])
+  .filter((kind) => training || !isGradient(kind))
   .map(
     (kind) => `case ${BINARY[kind]}: ${ROW}
    for (let n = inner; n > 0; n -= 4) { const p = part(pp, n), q = part(qp, n); putPart(zp, ${DEAR_PAIR[kind]}, n); pp += ppm & 16; qp += qpm & 16; zp += 16; }
@@ -148,7 +160,7 @@ case ${BINARY.pow}: for (let o: i32 = 0; o < outer; ++o) { let pp = x, qp = y, z
    for (let i: i32 = 0; i < inner; ++i) { store<f32>(zp, pow1(load<f32>(pp), load<f32>(qp))); pp += ppm & 4; qp += qpm & 4; zp += 4; }
    x += xs; y += ys; z += zs; } break;
 default: unreachable(); }`,
-};
+});
 
 const where: KernelSource = {
   name: "where2d",
@@ -161,7 +173,7 @@ const where: KernelSource = {
   if (csplat) { still(scratch, cond); cp = scratch; }
   if (xsplat) { still(scratch + 64, x); pp = scratch + 64; }
   if (ysplat) { still(scratch + 128, y); qp = scratch + 128; }
-  ${row(["cp", "pp", "qp"], "zp", (at) => `const m = f32x4.ne(${at.load("cp")}, ${ZERO}); ${at.store("zp", `v128.bitselect(${at.load("pp")}, ${at.load("qp")}, m)`)}`)}
+  ${row(["cp", "pp", "qp"], "zp", (at) => `const m = f32x4.ne(${at.load("cp")}, ${ZERO}); ${at.store("zp", `v128.bitselect(${at.load("pp")}, ${at.load("qp")}, m)`)}`, 4)}
   cond += cs; x += xs; y += ys; z += zs; }`,
 };
 
@@ -252,13 +264,14 @@ const i32ToF32: KernelSource = {
   body: flat(["x", "y"], (at) => at.store("y", `f32x4.convert_i32x4_s(${at.load("x")})`)),
 };
 
-export function elementwise(): Template {
+/** Functions of one, two and three tensors. @param training whether gradients are among them */
+export function elementwise(_: Flavor, training: boolean): Template {
   return {
     helpers: `// four copies of the float at p
 ${INLINE}function still(at: usize, p: usize): void { const v = v128.load32_splat(p); ${seq(4)
       .map((u) => `v128.store(at, v, ${u * 16});`)
       .join(" ")} }
 ${transposed}`,
-    kernels: [unary, unary2d, binary, where, accumulate, copy4, u8ToF32, f32ToI32, i32ToF32],
+    kernels: [unary(training ? 4 : 1), unary2d, binary(training), where, accumulate, copy4, u8ToF32, f32ToI32, i32ToF32],
   };
 }

@@ -22,7 +22,8 @@ import { spmm } from "./spmm.js";
 import { spread } from "./spread.js";
 import { winograd } from "./winograd.js";
 
-export const templates: readonly ((flavor: Flavor) => Template)[] = [
+/** @param training whether the module is also for training */
+export const templates: readonly ((flavor: Flavor, training: boolean) => Template)[] = [
   copies,
   spmm,
   sddmm,

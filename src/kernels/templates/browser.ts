@@ -1,0 +1,16 @@
+/** Kernels that only training, tests and benchmarks use: the browser bundle's module is built without them. */
+const TRAINING: ReadonlySet<string> = new Set(
+  [
+    "sddmm1 sddmm2 sddmm4 dots wdots w4_dy w4_dweights",
+    "bn_stats bn_finish bn_running bn_bwd_sums bn_bwd_finish bn_bwd_apply",
+    "pick_grad softmax_grad logsoftmax_grad layernorm_grad layernorm_grad_params rmsnorm_grad rmsnorm_grad_params",
+    "maxpool_grad_n4 maxpool_grad_n1 avgpool_grad_n4 avgpool_grad_n1 gap_grad_n4 gap_grad_n1",
+    "scatter_add_rows segment_sum cumsum sgd adam norm2 scale_ptr philox_uniform philox_normal dropout_mask peak nop",
+  ].flatMap((names) => names.split(" ")),
+);
+
+/** Tiles that only `tune` takes; the browser bundle does not tune, and takes `defaultTiles`. */
+const TUNED: ReadonlySet<string> = new Set("sp1_24 sp1_32 sp1d_24 sp1d_32 gemm_4x8 gemm_6x8".split(" "));
+
+/** What the browser bundle's module leaves out. */
+export const NOT_IN_BROWSER: ReadonlySet<string> = new Set([...TRAINING, ...TUNED]);
