@@ -78,7 +78,9 @@ export function fileStore(folder?: string): TimingStore | undefined {
   if (!builtin) return undefined;
   const { env } = process;
   const { join } = builtin("node:path");
-  const home = folder ?? join(env["XDG_CACHE_HOME"] || join(builtin("node:os").homedir(), ".cache"), "sparseland");
+  const home =
+    folder ??
+    (env["SPARSELAND_CACHE"] || join(env["XDG_CACHE_HOME"] || join(builtin("node:os").homedir(), ".cache"), "sparseland"));
   const path = join(home, "layer-timings.json");
   const { promises } = builtin("node:fs");
   return {

@@ -66,6 +66,7 @@ describe("loads", () => {
 
   it("in a file by default, which a second load reads; a damaged one is written anew", async () => {
     vi.stubEnv("XDG_CACHE_HOME", folder);
+    vi.stubEnv("SPARSELAND_CACHE", "");
     try {
       const path = join(folder, "sparseland/layer-timings.json");
       const layersOf = async (worker: boolean) => {
