@@ -34,6 +34,8 @@ function recipeFrom(terminal: Terminal, path: string) {
 function progressOf(terminal: Terminal, epochs: number) {
   const progress = createProgress(terminal);
   let bar: Bar | undefined;
+  let all: Bar | undefined;
+  let finished = 0;
   let heading = false;
   const row = (cells: readonly string[]) =>
     progress.log(`  ${cells.map((cell, i) => (i === 0 ? cell.padEnd(24) : cell.padStart(12))).join("")}`);
@@ -44,10 +46,14 @@ function progressOf(terminal: Terminal, epochs: number) {
     else if (event.kind === "entry") {
       if (!heading) row(["network", "accuracy", "sparsity", "non-zeros", "on disk", "training, s"]);
       heading = true;
+      finished = event.done;
       bar = progress.bar(event.entry.name, 1000);
+      all ??= progress.bar("all networks", event.of);
+      all.update(finished, `${finished} of ${event.of} trained`);
       if (event.resumedAt) progress.log(`  ${event.entry.name}: going on from its last epoch`);
     } else if (event.kind === "event") {
       const { event: inner } = event;
+      if (inner.kind === "step") all?.update(finished + inner.step / inner.steps);
       if (inner.kind === "step")
         bar?.update(
           (1000 * inner.step) / inner.steps,
@@ -71,6 +77,7 @@ function progressOf(terminal: Terminal, epochs: number) {
       ]);
     } else {
       if (event.done === 0) {
+        all?.stop();
         progress.log("timing every network against the dense one");
         bar = progress.bar("timing", event.of);
       }

@@ -37,7 +37,13 @@ export interface RunOptions {
 export type RunProgress =
   | { readonly kind: "data"; readonly train: number; readonly test: number; readonly source: string }
   | { readonly kind: "resumed"; readonly finished: number; readonly of: number }
-  | { readonly kind: "entry"; readonly entry: PlannedEntry; readonly resumedAt: boolean }
+  | {
+      readonly kind: "entry";
+      readonly entry: PlannedEntry;
+      readonly resumedAt: boolean;
+      readonly done: number;
+      readonly of: number;
+    }
   | { readonly kind: "event"; readonly entry: PlannedEntry; readonly event: TrainEvent }
   | { readonly kind: "trained"; readonly result: TrainedEntry; readonly done: number; readonly of: number }
   | { readonly kind: "timing"; readonly name: string; readonly done: number; readonly of: number };
@@ -74,7 +80,8 @@ export async function runRecipe(options: RunOptions): Promise<RunResults> {
     if (folder.resumed) onProgress({ kind: "resumed", finished: folder.finished.size, of: entries.length });
     for (const entry of entries) {
       if (folder.finished.has(entry.id)) continue;
-      onProgress({ kind: "entry", entry, resumedAt: folder.checkpoint(entry.id) !== undefined });
+      const done = folder.finished.size;
+      onProgress({ kind: "entry", entry, resumedAt: folder.checkpoint(entry.id) !== undefined, done, of: entries.length });
       const onEvent = (event: TrainEvent) => onProgress({ kind: "event", entry, event });
       const result = await trainEntry({ recipe, entry, data, engine: all, folder, machine, now, onEvent });
       folder.finish(entry.id, result);

@@ -1,4 +1,5 @@
 /** What is measured: one configuration per network to train. */
+import type { Cost } from "../shared/cost.js";
 
 /** How a network is made sparse, or which dense network stands against it. */
 export type Arm =
@@ -58,20 +59,10 @@ export interface TextConfig {
 /** One job. */
 export type Config = ImageConfig | TextConfig;
 
-/** What a job measures. */
-export interface Result {
+/** What a job measures, beside what the network costs; theoretical FLOPs are 0 where they were not counted. */
+export interface Result extends Cost {
   /** Test accuracy in %, or bits per character on held-out text. */
   readonly metric: number;
-  readonly params: number;
-  readonly nonZeros: number;
-  /** Share of zeros among prunable weights at the end. */
-  readonly sparsity: number;
-  readonly valueBytes: number;
-  readonly bitmapBytes: number;
-  readonly csrBytes: number;
-  readonly bestBytes: number;
-  /** Of one example, on non-zeros; 0 where it was not counted. */
-  readonly theoreticalFlops: number;
   /** Largest difference, over all steps, between the weights kept and those that equation 1 asks for. Weights; -1 where there is no schedule. */
   readonly scheduleError: number;
   /** Pruned weights that came back, over all mask updates. */

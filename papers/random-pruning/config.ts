@@ -1,4 +1,5 @@
 /** What is measured: one configuration per network to train. */
+import type { Cost } from "../shared/cost.js";
 
 /** Where the live positions of a sparse network come from. */
 export type Masking =
@@ -54,7 +55,7 @@ export interface Config {
 }
 
 /** What a job measures. */
-export interface Result {
+export interface Result extends Cost {
   /** Test accuracy, %. */
   readonly accuracy: number;
   /** Nats per example. */
@@ -65,14 +66,6 @@ export interface Result {
   readonly ood: number;
   /** Accuracy under FGSM of 8/255, %; -1 where it was not measured. */
   readonly fgsm: number;
-  readonly params: number;
-  readonly nonZeros: number;
-  readonly sparsity: number;
-  readonly valueBytes: number;
-  readonly bitmapBytes: number;
-  readonly csrBytes: number;
-  readonly bestBytes: number;
-  readonly theoreticalFlops: number;
   /** Whether the mask at the end is the mask at the start (dynamic methods: false). */
   readonly fixed: boolean;
   /** Weights kept beyond the exact budget round(d N); 0 for dense networks. */

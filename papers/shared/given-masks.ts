@@ -1,6 +1,7 @@
 /** A static mask that something else has chosen: the way to train under any set of positions. */
-import { mapTree, type Tree } from "../../src/core/index.js";
-import { densityOf, type Mask, type MethodCard, type Updater } from "../../src/sparsity/index.js";
+import type { Tree } from "../../src/core/index.js";
+import type { Mask, MethodCard, Updater } from "../../src/sparsity/index.js";
+import { fixedMasks } from "../../src/train/index.js";
 
 /** What a paper says of the masks it made. */
 export type GivenCard = Pick<MethodCard, "name" | "title" | "paper"> &
@@ -8,8 +9,8 @@ export type GivenCard = Pick<MethodCard, "name" | "title" | "paper"> &
 
 /** Trains under the given masks; they never change. */
 export function givenMasks(masks: Tree<Mask>, { name, title, paper, ...axes }: GivenCard): Updater<undefined> {
-  const { sparsity } = densityOf(masks);
   return {
+    ...fixedMasks(masks),
     name,
     card: {
       name,
@@ -27,14 +28,5 @@ export function givenMasks(masks: Tree<Mask>, { name, title, paper, ...axes }: G
       excluded: "biases, normalisation",
       optimiserState: "masked entries stay 0: weights are masked after every step",
     },
-    needsGradients: false,
-    maskedValues: "zero",
-    targetSparsity: () => sparsity,
-    init: () => ({ masks }),
-    isDue: () => false,
-    update: ({ masks: held }) => ({
-      masks: held,
-      born: mapTree(held, ({ shape, data }) => ({ shape, data: new Uint8Array(data.length) })),
-    }),
   };
 }

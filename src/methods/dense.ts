@@ -1,4 +1,4 @@
-import type { MethodCard, Updater } from "../sparsity/index.js";
+import { type MethodCard, staticMasks, type Updater } from "../sparsity/index.js";
 import { type OptionsSchema, readOptions } from "./options.js";
 
 /** The card of `dense`. */
@@ -38,7 +38,6 @@ export function dense(options: Readonly<Record<string, never>> = {}): Updater<un
     maskedValues: "zero",
     targetSparsity: () => 0,
     init: () => ({ masks: {} }),
-    isDue: () => false,
-    update: ({ masks }) => ({ masks, born: {} }),
+    ...staticMasks,
   };
 }

@@ -7,6 +7,7 @@ import {
   randomMasks,
   selectGlobal,
   snipScores,
+  staticMasks,
   type Updater,
 } from "../sparsity/index.js";
 import { type OptionsSchema, readOptions, shared } from "./options.js";
@@ -90,7 +91,6 @@ export function snip(options: SnipOptions): Updater<undefined> {
       );
       return { masks: positions === "scored" ? masks : randomMasks(prunable, mapTree(masks, countKept), rng) };
     },
-    isDue: () => false,
-    update: ({ masks }) => ({ masks, born: mapTree(masks, ({ shape, data }) => ({ shape, data: new Uint8Array(data.length) })) }),
+    ...staticMasks,
   };
 }

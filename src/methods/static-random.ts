@@ -8,6 +8,7 @@ import {
   type ParamInfo,
   prunableOf,
   randomMasks,
+  staticMasks,
   type Updater,
 } from "../sparsity/index.js";
 import { type OptionsSchema, readOptions, shared } from "./options.js";
@@ -91,7 +92,6 @@ export function staticRandom(options: StaticRandomOptions): Updater<undefined> {
       };
     },
     counts,
-    isDue: () => false,
-    update: ({ masks }) => ({ masks, born: mapTree(masks, ({ shape, data }) => ({ shape, data: new Uint8Array(data.length) })) }),
+    ...staticMasks,
   };
 }

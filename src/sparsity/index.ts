@@ -17,6 +17,7 @@ export * from "./repair/index.js";
 export * from "./rewire.js";
 export * from "./schedules/index.js";
 export * from "./select-masks.js";
+export * from "./static-masks.js";
 export * from "./top-k.js";
 export * from "./types.js";
 export * from "./vocabulary.js";

@@ -1,10 +1,10 @@
 /** Fine-tuning of a pruned program: under a fixed mask pruned weights stay zero and the others learn. */
-import { mapTree, requireInteger, type Tensor, type Tree } from "../../core/index.js";
+import { requireInteger, type Tensor, type Tree } from "../../core/index.js";
 import type { Augmentation, Dataset } from "../../data/index.js";
 import type { Engine } from "../../engine/index.js";
 import { cosineRate, sgd, warmUp } from "../../optim/index.js";
 import type { BatchProgram } from "../../program/index.js";
-import { densityOf, type Mask, type Updater } from "../../sparsity/index.js";
+import { densityOf, type Mask, staticMasks, type Updater } from "../../sparsity/index.js";
 import { type TrainEvent, type Trained, train } from "../train.js";
 import { modelOfProgram } from "./program-model.js";
 
@@ -42,11 +42,7 @@ export function fixedMasks(masks: Tree<Mask>): Updater<undefined> {
     maskedValues: "zero",
     targetSparsity: () => sparsity,
     init: () => ({ masks }),
-    isDue: () => false,
-    update: ({ masks: held }) => ({
-      masks: held,
-      born: mapTree(held, ({ shape, data }) => ({ shape, data: new Uint8Array(data.length) })),
-    }),
+    ...staticMasks,
   };
 }
 
