@@ -152,7 +152,7 @@ describe("sparseland run", () => {
     expect(await runCommandLine(["run", "tiny.yaml", "--out", "killed", "--threads", "1"], again)).toBe(0);
     expect(again.stderr()).toContain("going on: 5 of 5 networks are trained");
     expect(again.stdout()).toContain("Report: ");
-  });
+  }, 300_000);
 
   it("refuses a folder of another recipe, and a second run beside the first", async () => {
     const other = testTerminal(folder);

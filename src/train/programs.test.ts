@@ -19,6 +19,7 @@ afterAll(() => engine.close());
 const tiny: Readonly<Record<string, () => Model>> = {
   mlp: () => createModel("mlp", { inputShape: [1, 5, 5], hidden: [12, 9], classes: 4, batchNorm: true, dropout: 0.25 }),
   convnet: () => createModel("convnet", { inputShape: [2, 9, 9], channels: [5, 6], classes: 4 }),
+  lenet: () => createModel("lenet", { inputShape: [2, 12, 12], channels: [3, 4], hidden: [7], classes: 4 }),
   resnet: () => createModel("resnet", { depth: 8, inputShape: [3, 8, 8], width: 0.25, classes: 4 }),
   mobilenetV1: () => createModel("mobilenetV1", { inputShape: [3, 16, 16], width: 0.03, classes: 4, firstStride: 1 }),
   mobilenetV2: () => createModel("mobilenetV2", { inputShape: [3, 16, 16], width: 0.05, classes: 4, firstStride: 1 }),
