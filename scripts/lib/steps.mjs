@@ -18,13 +18,21 @@ export function requireNode() {
   }
 }
 
-/** Whether every package of the lockfile is installed at its version (npm writes what it installed into node_modules). */
+/**
+ * Whether every package of the lockfile is installed at its version (npm writes what it installed into node_modules), and is there:
+ * an installation that was broken off may have written the list alone.
+ */
 function packagesFit() {
   const installed = join(root, "node_modules", ".package-lock.json");
   if (!existsSync(installed)) return false;
   const have = JSON.parse(readFileSync(installed, "utf8")).packages ?? {};
   return Object.entries(json("package-lock.json").packages).every(
-    ([path, wanted]) => path === "" || wanted.optional || wanted.peer || wanted.link || have[path]?.version === wanted.version,
+    ([path, wanted]) =>
+      path === "" ||
+      wanted.optional ||
+      wanted.peer ||
+      wanted.link ||
+      (have[path]?.version === wanted.version && existsSync(join(root, path, "package.json"))),
   );
 }
 
