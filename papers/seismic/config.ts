@@ -75,6 +75,6 @@ export function optionsOf(arm: Arm, documents: number): BuildOptions {
 }
 
 /** Blocks per document of fixed blocks: the first whose index is no smaller than the paper's is compared with it. */
-export const fixedFractions = [0.04, 0.06, 0.08, 0.1] as const;
+export const fixedFractions = [0.08, 0.1, 0.12] as const;
 /** Entries of fixed-count summaries, likewise. */
-export const fixedCounts = [60, 80, 100, 125, 150, 180] as const;
+export const fixedCounts = [80, 100, 125] as const;

@@ -80,7 +80,7 @@ describe("the parts", () => {
       ({ id: arm, config: { ...small, part: "ablation", arm }, result: { bytes, points } }) as never;
     const own = [outcome("paper", 10), outcome("fixed-count-1", 8), outcome("fixed-count-2", 11), outcome("fixed-count-3", 12)];
     expect((atLeastAsLarge(own, "fixed-count-") as { id: string }).id).toBe("fixed-count-2");
-    expect(optionsOf("fixed-blocks-0.04", 1000)).toMatchObject({ blocking: "fixed", centroidFraction: 0.04 });
+    expect(optionsOf("fixed-blocks-0.08", 1000)).toMatchObject({ blocking: "fixed", centroidFraction: 0.08 });
   });
 
   it("says where the Cranfield files belong", async () => {
