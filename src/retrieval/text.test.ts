@@ -6,6 +6,7 @@ import { createRng, FormatError, InputError } from "../core/index.js";
 import { bm25Collection, bm25Query } from "./bm25.js";
 import { parseCranfield, parseDumpavail } from "./cranfield.js";
 import { rowOf } from "./csr.js";
+import { encoderPairs, titlePairs } from "./encoder-pairs.js";
 import { buildIndex, openIndex } from "./index-handle.js";
 import { accuracyAt, ndcg, recall } from "./metrics.js";
 import { joined } from "./testing/collections.js";
@@ -42,6 +43,27 @@ describe("BM25", () => {
 
   it("refuses text without tokens", () => {
     expect(() => bm25Collection(["the of", ""])).toThrow(InputError);
+  });
+});
+
+describe("pairs for an encoder", () => {
+  it("are titles and texts without them, over the most frequent tokens", () => {
+    const texts = [
+      { title: "Wing lift", text: "Wing lift. heat of wings and heat of plates in flow" },
+      { title: "Plates", text: "about Plates: heat flows through heated plates slowly" },
+      { title: "", text: "no title here, so no pair comes of it" },
+      { title: "Short", text: "Short but it" },
+    ];
+    const pairs = titlePairs(texts);
+    expect(pairs.map(({ query }) => query)).toEqual(["Wing lift", "Plates"]);
+    expect(pairs[1]!.document).toBe("about : heat flows through heated plates slowly");
+    const { tokens, queries, documents } = encoderPairs(pairs, 3);
+    expect(tokens).toHaveLength(3);
+    expect(tokens).toContain("heat");
+    expect([queries.length, documents.length]).toEqual([2, 2]);
+    expect(documents.every((bag) => [...bag].every(([t, w]) => t < 3 && w > 0))).toBe(true);
+    expect(() => encoderPairs([])).toThrow(/no pairs/);
+    expect(() => encoderPairs(pairs, 1)).toThrow(/vocabulary/);
   });
 });
 
