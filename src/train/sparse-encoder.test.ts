@@ -47,9 +47,9 @@ describe("training a sparse encoder", () => {
       });
       // By chance one query in ten would find its document among the four best: 4 of 40.
       expect(hits.length).toBeGreaterThan(20);
-      const dense = trainSparseEncoder(engine, bags, createRng(2), { ...options, flops: 0 });
+      const dense = trainSparseEncoder(engine, bags, createRng(2), { ...options, flops: 0.003 });
       const mass = (p: typeof params) => mean(fresh.documents.map((x) => encode(p, "document", x).reduce((a, b) => a + b, 0)));
-      expect(mass(params)).toBeLessThan(mass(dense));
+      expect(mass(params)).toBeLessThan(0.7 * mass(dense));
       const again = trainSparseEncoder(engine, bags, createRng(2), options);
       expect(again["down"]!.data).toEqual(params["down"]!.data);
     } finally {
