@@ -45,7 +45,10 @@ export function* tune(
 ): Generator<TuneTrial, void> {
   const promise = requireFraction("tune.accuracy", options.accuracy ?? 0.95);
   const k = requireInteger("tune.k", options.k ?? 10, 1, 65535);
-  const { queryCuts = [1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32], heapFactors = [1.2, 1.1, 1, 0.9, 0.8, 0.7, 0.6, 0] } = options;
+  const {
+    queryCuts = [1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32],
+    heapFactors = [1.2, 1.1, 1, 0.9, 0.8, 0.7, 0.6, 0.45, 0.3, 0.15, 0],
+  } = options;
   if (queries.rows === 0) throw new InputError("tune: no queries came; give some that are like those to be answered");
   const rows = Array.from({ length: queries.rows }, (_, q) => rowOf(queries, q));
   // One more than k, so that ties with the k-th are seen.
