@@ -81,7 +81,7 @@ export interface KernelTime {
   readonly sparseMs: number;
 }
 
-/** Median milliseconds of one layer in plain TypeScript. */
+/** Least milliseconds of one layer in plain TypeScript. */
 export interface PlainTime {
   readonly shape: number;
   readonly sparsity: number;
