@@ -1,5 +1,5 @@
 /** The engine: kernels, memory and threads, and the plans that run on them. */
-import { type AnyTensor, requireInteger, type Tree } from "../core/index.js";
+import { type AnyTensor, InputError, requireInteger, type Tree } from "../core/index.js";
 import {
   Arena,
   announceModule,
@@ -51,7 +51,7 @@ export interface Engine {
    * it; both give the same bits.
    */
   enableInt8(flavor?: "plain" | "relaxed"): Promise<void>;
-  /** Compiles a program over params. @throws InputError when they do not fit, or memory is exhausted */
+  /** Compiles a program over params. @throws InputError when they do not fit, lie in another engine, or memory is exhausted */
   compile(program: Program, params: ParamStore, options?: CompileOptions): Plan;
   /** Bytes in use, and the most that ever were. */
   memory(): { used: number; peak: number };
@@ -73,12 +73,19 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   const tiles: Tiles = options.now ? tune(arena, { now: options.now }) : defaultTiles(kernels);
 
   let enabled: Promise<void> | undefined;
+  let closed = false;
+  const open = (use: string): void => {
+    if (closed) throw new InputError(`engine: ${use} after close`);
+  };
 
   return {
     kernels,
     threads: pool.threads,
     flavor: kernels.flavor,
-    params: (specs, initial) => new ParamStore(arena, specs, initial),
+    params(specs, initial) {
+      open("params");
+      return new ParamStore(arena, specs, initial);
+    },
     enableInt8(flavor) {
       enabled ??= kernels.loadInt8(flavor).then(({ bytes }) => {
         if (pool.threads === 1) return;
@@ -89,6 +96,9 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
       return enabled;
     },
     compile(program, params, { frozen = false, winograd = true } = {}) {
+      open("compile");
+      if (!params.isIn(arena))
+        throw new InputError("engine.compile: the params lie in another engine's memory; make them with engine.params of this one");
       const owned: number[] = [];
       const release = () => {
         for (const address of owned.splice(0)) arena.free(address);
@@ -108,7 +118,10 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
           kernels,
           arena,
           release,
-          run: (plan) => pool.run(plan, scratch, SCRATCH),
+          run(plan) {
+            open("run of a plan");
+            pool.run(plan, scratch, SCRATCH);
+          },
           scratch: () => scratch,
           write: (phases, placed) => writePlan(arena, phases, placed),
         });
@@ -118,6 +131,9 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
       }
     },
     memory: () => ({ used: arena.used, peak: arena.peak }),
-    close: () => pool.close(),
+    close() {
+      closed = true;
+      pool.close();
+    },
   };
 }

@@ -246,7 +246,17 @@ export class ParamStore {
     t.version++;
   }
 
-  /** Frees the memory. Plans compiled with these params must be closed before. */
+  /** Whether its memory is given back. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Whether its memory is of this arena. */
+  isIn(arena: Arena): boolean {
+    return this.#arena === arena;
+  }
+
+  /** Frees the memory. Plans compiled with these params refuse to run from then on. */
   close(): void {
     if (this.#closed) return;
     for (const { address } of this.#held.values()) this.#arena.free(address);

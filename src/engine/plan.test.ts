@@ -133,6 +133,27 @@ describe("bad input", () => {
       expect(use).toThrow(/close/);
   });
 
+  it("memory of another engine, of closed params and of a closed engine is refused", async () => {
+    const program = trace(({ params: p, inputs }) => ({ outputs: { y: linear(inputs["x"]!, p["w"]!) } }), {
+      params: { w: { shape: [2, 4] } },
+      inputs: { x: { shape: [1, 4] } },
+    });
+    const other = await createEngine({ threads: 2 });
+    const foreign = other.params({ w: { shape: [2, 4] } });
+    expect(() => engine.compile(program, foreign)).toThrow(/another engine's memory/);
+    const store = other.params({ w: { shape: [2, 4] } });
+    const stale = other.compile(program, store);
+    store.close();
+    for (const use of [() => stale.run({ x: [1, 2, 3, 4] }), () => stale.set({ x: [1, 2, 3, 4] }), () => stale.read()])
+      expect(use).toThrow(/params were closed/);
+    expect(() => other.compile(program, store)).toThrow(/store is closed/);
+    const plan = other.compile(program, foreign);
+    other.close();
+    expect(() => plan.run({ x: [1, 2, 3, 4] })).toThrow(/after close/);
+    expect(() => other.params({ w: { shape: [1] } })).toThrow(/params after close/);
+    expect(() => other.compile(program, foreign)).toThrow(/compile after close/);
+  });
+
   it("params that do not fit the program are named", () => {
     const program = trace(({ params }) => ({ outputs: { y: mul(params["w"]!, 2) } }), { params: { w: { shape: [3] } } });
     expect(() => engine.compile(program, engine.params({ v: { shape: [3] } }))).toThrow(/"w" is not in the store; the store has v/);

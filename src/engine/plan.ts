@@ -101,6 +101,7 @@ export function createPlan(compiled: Compiled, params: ParamStore, host: PlanHos
 
   function open(use: string): void {
     if (closed) throw new InputError(`plan: ${use} after close`);
+    if (params.closed) throw new InputError(`plan: ${use} after its params were closed; close plans before their params`);
   }
 
   /** @throws before anything is written, so that a refused call leaves the last inputs as they were */

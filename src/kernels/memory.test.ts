@@ -54,6 +54,9 @@ describe("arena", () => {
     );
     expect(() => arena.allocate(-1)).toThrow(/arena.allocate/);
     expect(() => arena.free(12)).toThrow(/live block/);
+    const once = arena.allocate(64);
+    arena.free(once);
+    expect(() => arena.free(once)).toThrow(/free each block once/);
   });
 });
 
