@@ -17,7 +17,10 @@ export interface ModelSpecs {
   readonly outputs: Tree<TensorSpec>;
 }
 
-/** Data of an input: a tensor, whose shape is checked; or the elements in row-major order, whose number says the batch size. */
+/**
+ * Data of an input: a tensor, whose type and shape are checked; or the elements in row-major order, whose number says the batch size.
+ * Elements may come in any of these arrays, as long as they are values of the input's type.
+ */
 export type InputValue = AnyTensor | Float32Array | Int32Array | Uint8Array | readonly number[];
 
 /** Inputs by name. */
@@ -51,12 +54,8 @@ const isTensor = (value: InputValue): value is AnyTensor => "shape" in value && 
 export const elementsOf = (value: InputValue): Float32Array | Int32Array | Uint8Array | readonly number[] =>
   isTensor(value) ? value.data : value;
 
-const dtypeOf = (value: InputValue): string => {
-  if (isTensor(value)) return value.dtype;
-  if (value instanceof Float32Array) return "f32";
-  if (value instanceof Int32Array) return "i32";
-  return value instanceof Uint8Array ? "u8" : Array.isArray(value) ? "numbers" : "";
-};
+const isElements = (value: object): boolean =>
+  Array.isArray(value) || value instanceof Float32Array || value instanceof Int32Array || value instanceof Uint8Array;
 
 const listed = (names: readonly string[]): string => (names.length ? names.map((name) => `"${name}"`).join(", ") : "none");
 
@@ -102,17 +101,19 @@ export function checkInputs(specs: Tree<TensorSpec>, inputs: Inputs): number {
     const value = inputs[name];
     const fail = (came: string) => new InputError(`session.run: input "${name}": expected ${describeSpec(spec)}, got ${came}`);
     if (value === undefined || value === null) throw fail(`nothing; given are ${listed(given)}`);
-    const dtype = typeof value === "object" ? dtypeOf(value) : "";
-    if (dtype === "")
-      throw fail(typeof value === "object" ? (Object.getPrototypeOf(value)?.constructor?.name ?? "an object") : String(value));
-    if (dtype !== "numbers" && dtype !== spec.dtype) throw fail(dtype);
+    if (typeof value !== "object") throw fail(String(value));
+    if (isTensor(value) ? value.dtype !== spec.dtype : !isElements(value))
+      throw fail(isTensor(value) ? value.dtype : (Object.getPrototypeOf(value)?.constructor?.name ?? "an object"));
     const { length } = elementsOf(value);
     const size = isTensor(value) ? batchOf(spec, value.shape) : batchFor(spec, length);
-    if (size === undefined) throw fail(isTensor(value) ? `${dtype} [${value.shape.join(", ")}]` : `${length} elements`);
+    if (size === undefined) throw fail(isTensor(value) ? `${value.dtype} [${value.shape.join(", ")}]` : `${length} elements`);
     if (length !== sizeOf(shapeAt(spec, size))) throw fail(`${length} elements for [${shapeAt(spec, size).join(", ")}]`);
-    if (dtype === "numbers" && spec.dtype !== "f32") {
+    if (
+      spec.dtype !== "f32" &&
+      !(spec.dtype === "i32" ? elementsOf(value) instanceof Int32Array : elementsOf(value) instanceof Uint8Array)
+    ) {
       const [low, high] = spec.dtype === "u8" ? [0, 255] : [-2147483648, 2147483647];
-      const odd = (value as readonly number[]).find((v) => !Number.isInteger(v) || v < low || v > high);
+      const odd = (elementsOf(value) as readonly number[]).find((v) => !Number.isInteger(v) || v < low || v > high);
       if (odd !== undefined) throw fail(`${odd}, which is no integer in [${low}, ${high}]`);
     }
     if (spec.batch.every((by) => by === 0)) continue;

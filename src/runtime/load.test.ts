@@ -97,7 +97,7 @@ describe.each([
       [{ ...good, rows: [1] }, /there is no input "rows"; inputs are "gain", "level", "row"/],
       [{ ...good, gain: [1, 2, 3] }, /input "gain": expected f32 \[batch, 4\], got 3 elements/],
       [{ ...good, row: [1, 2] }, /input "row" holds 2 examples, input "gain" holds 1/],
-      [{ ...good, level: Float32Array.of(1, 2, 3, 4) }, /input "level": expected u8 \[batch, 4\], got f32/],
+      [{ ...good, level: Float32Array.of(1, 2, 3, 4.5) }, /input "level": expected u8 \[batch, 4\], got 4.5, which is no integer/],
       [{ ...good, level: [1, 2, 3, 256] }, /input "level": .*got 256, which is no integer in \[0, 255\]/],
       [{ ...good, row: [0.5] }, /input "row": .*got 0.5/],
       [{ ...good, gain: { shape: [4, 1], dtype: "f32", data: Float32Array.of(1, 2, 3, 4) } }, /got f32 \[4, 1\]/],
