@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { conv2d, globalAveragePool, linear, relu, sequential } from "../../src/nn/index.js";
+import { installPeers } from "../install.js";
 import { compare, type Row, type SuiteOptions, wanted } from "../row.js";
 import { pinnedEngine, timed } from "./engines.js";
 import { type Found, startPeer } from "./peer.js";
@@ -116,6 +117,7 @@ const jaxModel = () => ({
 export async function* againstJax(options: SuiteOptions): AsyncGenerator<Row> {
   const name = `two 3x3 convolutions 16@32 training step, batch ${JAX_BATCH}`;
   if (!wanted(options, name)) return;
+  installPeers(options.say);
   const { engine } = await pinnedEngine(1);
   const note = pinProcess(process.pid, 1);
   const found = await startPeer([process.execPath, here("jax_peer.mjs")], {}, 1);
@@ -130,7 +132,7 @@ export async function* againstJax(options: SuiteOptions): AsyncGenerator<Row> {
     const ms = await found.peer?.time("conv-step");
     if (ms !== undefined && round >= 0) theirs.push(ms);
   }
-  const peer = found.peer ? found.peer.name : `jax-js absent: ${found.absent} (install it: npm --prefix bench install)`;
+  const peer = found.peer ? found.peer.name : `jax-js absent: ${found.absent} (install it: npm ci --prefix bench)`;
   yield compare(name, 1, own, peer, found.peer ? theirs : undefined, note);
   found.peer?.close();
   step.close();

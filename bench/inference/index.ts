@@ -6,9 +6,10 @@
  * Row names: <network> <zeros>% <pattern> <host>[ relaxed| load| scaling]; ratio below 1 means that we are faster. At 0% all engines
  * run dense; above, our own dense plan is one of the peers.
  */
+
+import { installPeers } from "../install.js";
 import { compare, type Row, type SuiteOptions } from "../row.js";
 import { hasChromium, runInChromium } from "./browser/host.js";
-import { installPeers } from "./install.js";
 import type { PatternName, Subject } from "./network.js";
 import { type NetworkName, networks } from "./networks/index.js";
 import { findNode, runInNode } from "./node/host.js";
@@ -24,6 +25,9 @@ const BLOCKS: readonly PatternName[] = ["2x1", "4x1"];
 const BUDGETS: Readonly<Record<NetworkName, number>> = {
   mobilenetV1: 15000,
   mobilenetV2: 12000,
+  "mobilenetV1-all": 8000,
+  "mobilenetV2-all": 8000,
+  "resnet50-all": 12000,
   resnet20: 6000,
   resnet50: 20000,
   mlp: 5000,
@@ -42,6 +46,7 @@ export interface Planned {
 
 /** What is measured of a network. N:M has kernels in no engine here; MobileNetV1 at 2:4 shows that. */
 export function subjects(network: NetworkName): Subject[] {
+  if (network.endsWith("-all")) return [{ network, sparsity: 0.9, pattern: "unstructured" }];
   const list: Subject[] = SPARSITIES.map((sparsity) => ({ network, sparsity, pattern: "unstructured" }));
   for (const pattern of BLOCKS) list.push({ network, sparsity: 0.9, pattern });
   if (network === "mobilenetV1") list.push({ network, sparsity: 0.5, pattern: "2:4" });
@@ -71,7 +76,7 @@ function jobsOf(subject: Subject, host: HostName, rounds: number | undefined): P
   const plan = (rows: readonly string[], made: Job): Planned => ({ host, name, job: made, rows });
   const rows = [name, `${name} load`, ...(relaxed ? [`${name} relaxed`] : [])];
   const list = [plan(rows, job(1, [...own, ...peers]))];
-  const headline = pattern === "unstructured" && (sparsity === 0 || sparsity === 0.9);
+  const headline = pattern === "unstructured" && (sparsity === 0 || sparsity === 0.9) && !network.endsWith("-all");
   if (!headline) return list;
   // TensorFlow.js keeps one backend a process.
   if (network !== "lstm" && network !== "encoder") list.push(plan([name], job(1, ["sparseland", "tfjs-wasm"])));

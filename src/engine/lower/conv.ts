@@ -218,7 +218,10 @@ function directForward(l: Lowering, conv: ConvShape, input: Planes, weight: Plac
   const idx = l.constantBuffer(tapOffsets(conv, input), "offsets");
   const blocks = conv.o >> 2;
   const rest = conv.o & 3;
-  const cnt = l.constantBuffer(new Int32Array(Math.max(blocks, rest, 1)).fill(k), "counts");
+  const spans = cutTerms(k, blocks);
+  const constant = (rows: number, value: number) => l.constantBuffer(new Int32Array(rows).fill(value), "counts");
+  const counts = [...new Set(spans.map(([, count]) => count))].map((count) => constant(Math.max(blocks, 1), count));
+  const full = constant(Math.max(rest, 1), k);
   const packed = l.temporary(blocks * 4 * k * 4, "packed weights");
   if (blocks) {
     l.step({
@@ -226,29 +229,83 @@ function directForward(l: Lowering, conv: ConvShape, input: Planes, weight: Plac
       domain: { key: "one", units: 1, parts: 1 },
       reads: [whole(weight)],
       writes: [{ buffer: packed, local: false }],
-      emit: (call) => call("pack4", { o: blocks * 4, k, w: at(weight), rs: k * 4, cs: 4, out: packed.address }),
+      emit(call) {
+        for (const [from, count] of spans)
+          call("pack4", {
+            o: blocks * 4,
+            k: count,
+            w: at(weight) + from * 4,
+            rs: k * 4,
+            cs: 4,
+            out: packed.address + from * blocks * 16,
+          });
+      },
     });
   }
   const ys = output.plane;
   return {
     kernel: "sp4_8 dense",
-    reason: "dense: direct sum over taps",
+    reason: `dense: direct sum over taps${spans.length > 1 ? `, ${spans.length} parts of the sum` : ""}`,
     reads: blocks ? [packed] : [],
     run(call, x, y, bias, n, lo, hi) {
-      const common = { cnt: cnt.address, idx: idx.address, x, n, ys, acc: 0, shared: 1, lo, hi };
-      if (blocks) call("sp4_8", { nb: blocks, w: packed.address, bias, y, ...common });
+      const common = { x, shared: 1 };
+      if (blocks) {
+        const width = spans.length > 1 ? DENSE_STRIP : n;
+        for (let p = 0; p < n; p += width) {
+          for (const [from, count] of spans) {
+            const last = from + count === k;
+            call("sp4_8", {
+              ...common,
+              nb: blocks,
+              cnt: counts[count === spans[0]![1] ? 0 : 1]!.address,
+              idx: idx.address + from * 4,
+              w: packed.address + from * blocks * 16,
+              bias,
+              x: x + p * 4,
+              y: y + p * 4,
+              n: Math.min(width, n - p),
+              ys,
+              acc: from === 0 ? 0 : 1,
+              lo: last ? lo : Number.NEGATIVE_INFINITY,
+              hi: last ? hi : Number.POSITIVE_INFINITY,
+            });
+          }
+        }
+      }
       if (rest) {
         const done = blocks * 4;
         call(l.options.tiles.sp1, {
+          ...common,
           nb: rest,
+          cnt: full.address,
+          idx: idx.address,
           w: at(weight) + done * k * 4,
           bias: bias && bias + done * 4,
           y: y + done * ys,
-          ...common,
+          n,
+          ys,
+          acc: 0,
+          lo,
+          hi,
         });
       }
     },
   };
+}
+
+/** Floats of a strip of the dense sum, as sp4_8 takes them. */
+const DENSE_STRIP = 8;
+/** What all output channels' weights of a part of the sum may take: they pass through the first cache for every strip, and stay in the second. */
+const DENSE_PART_BYTES = 256 << 10;
+
+/** Parts [first term, terms] of a sum of k terms for `blocks` blocks of four outputs. */
+function cutTerms(k: number, blocks: number): (readonly [number, number])[] {
+  const most = Math.max(32, Math.floor(DENSE_PART_BYTES / (blocks * 16)));
+  const parts = Math.ceil(k / most);
+  const each = Math.ceil(k / parts);
+  return Array.from({ length: parts }, (_, i) => [i * each, Math.min(each, k - i * each)] as const).filter(
+    ([, count]) => count > 0,
+  );
 }
 
 /** Bias, residual and clamp in a pass of their own, for kernels that cannot take them. */

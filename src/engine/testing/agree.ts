@@ -51,7 +51,7 @@ function relative(a: ArrayLike<number>, b: ArrayLike<number>, least = 1e-30): nu
 }
 
 /** Every output and update of one run in the engine, by name. */
-function runEngine(engine: Engine, program: Program, given: Given, options: CompileOptions): Map<string, ArrayLike<number>> {
+export function runEngine(engine: Engine, program: Program, given: Given, options: CompileOptions): Map<string, ArrayLike<number>> {
   const store = engine.params(specsOf(program));
   for (const [path, value] of Object.entries(given.params)) store.set(path, value);
   const plan = engine.compile(program, store, options);
