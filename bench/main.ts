@@ -1,5 +1,5 @@
 /**
- * Runs benchmark suites: npm run bench -- [--suite engine] [--json] [--only text] [--rounds n]
+ * Runs benchmark suites: npm run bench -- [--suite engine] [--json] [--only text] [--rounds n] [--threads n]
  *
  * A suite is a folder here with an index.ts that exports `suite`. Without --suite all of them run.
  */
@@ -28,27 +28,43 @@ interface Arguments {
   readonly json: boolean;
   readonly only: string | undefined;
   readonly rounds: number | undefined;
+  readonly threads: number | undefined;
 }
 
 function readArguments(argv: readonly string[]): Arguments {
   const known = suiteNames();
-  let values: { suite?: string | undefined; json?: boolean | undefined; only?: string | undefined; rounds?: string | undefined };
+  let values: { suite?: string; json?: boolean; only?: string; rounds?: string; threads?: string };
   try {
     ({ values } = parseArgs({
       args: [...argv],
-      options: { suite: { type: "string" }, json: { type: "boolean" }, only: { type: "string" }, rounds: { type: "string" } },
+      options: {
+        suite: { type: "string" },
+        json: { type: "boolean" },
+        only: { type: "string" },
+        rounds: { type: "string" },
+        threads: { type: "string" },
+      },
     }));
   } catch (error) {
     throw new UsageError(
-      `${(error as Error).message}. Options are --suite <${known.join("|")}>, --json, --only <text>, --rounds <n>`,
+      `${(error as Error).message}. Options are --suite <${known.join("|")}>, --json, --only <text>, --rounds <n>, --threads <n>`,
     );
   }
   if (values.suite !== undefined && !known.includes(values.suite))
     throw new UsageError(`--suite: expected one of ${known.join(", ")}, got ${values.suite}`);
-  const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
-  if (rounds !== undefined && !(Number.isInteger(rounds) && rounds >= 1))
-    throw new UsageError(`--rounds: expected an integer of at least 1, got ${values.rounds}`);
-  return { suites: values.suite === undefined ? known : [values.suite], json: values.json === true, only: values.only, rounds };
+  const count = (option: "rounds" | "threads"): number | undefined => {
+    const text = values[option];
+    if (text !== undefined && !(Number.isInteger(Number(text)) && Number(text) >= 1))
+      throw new UsageError(`--${option}: expected an integer of at least 1, got ${text}`);
+    return text === undefined ? undefined : Number(text);
+  };
+  return {
+    suites: values.suite === undefined ? known : [values.suite],
+    json: values.json === true,
+    only: values.only,
+    rounds: count("rounds"),
+    threads: count("threads"),
+  };
 }
 
 const milliseconds = (ms: number): string => (ms < 1 ? `${(ms * 1000).toFixed(1)} us` : `${ms.toFixed(ms < 100 ? 2 : 0)} ms`);
@@ -75,7 +91,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   const rows: (Row & { suite: string })[] = [];
   for (const name of given.suites) {
     const { suite } = (await import(pathToFileURL(join(HERE, name, "index.ts")).href)) as { suite: Suite };
-    for await (const row of suite({ only: given.only, rounds: given.rounds, say })) {
+    for await (const row of suite({ only: given.only, rounds: given.rounds, threads: given.threads, say })) {
       rows.push({ suite: name, ...row });
       if (given.json) say(describe(row));
       else process.stdout.write(`${describe(row)}\n`);

@@ -20,8 +20,10 @@ export interface Row {
 
 /** What a suite is told. */
 export interface SuiteOptions {
-  /** Only rows whose name contains this. */
+  /** Only rows whose name contains this, or one of several texts with "|" between them. */
   readonly only?: string | undefined;
+  /** Only rows of this many threads, where a suite has rows of several. */
+  readonly threads?: number | undefined;
   /** Interleaved rounds; a suite has its own default. */
   readonly rounds?: number | undefined;
   /** Tells a person what is going on. */
@@ -32,7 +34,8 @@ export interface SuiteOptions {
 export type Suite = (options: SuiteOptions) => AsyncGenerator<Row>;
 
 /** Whether a row of this name is asked for. */
-export const wanted = ({ only }: SuiteOptions, name: string): boolean => only === undefined || name.includes(only);
+export const wanted = ({ only }: SuiteOptions, name: string): boolean =>
+  only === undefined || only.split("|").some((text) => name.includes(text));
 
 /** The middle value; the lower one of two. */
 export const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[(values.length - 1) >> 1]!;

@@ -8,7 +8,7 @@
  */
 
 import { installPeers } from "../install.js";
-import { compare, type Row, type SuiteOptions } from "../row.js";
+import { compare, type Row, type SuiteOptions, wanted } from "../row.js";
 import { hasChromium, runInChromium } from "./browser/host.js";
 import type { PatternName, Subject } from "./network.js";
 import { type NetworkName, networks } from "./networks/index.js";
@@ -131,9 +131,11 @@ export function* rowsOf({ name, job }: Planned, outcome: Outcome): Generator<Row
 }
 
 /** Every comparison. */
-export async function* suite({ only, rounds, say }: SuiteOptions): AsyncGenerator<Row> {
-  const wanted = (row: string): boolean => only === undefined || row.includes(only);
-  const jobs = plannedJobs(rounds).filter(({ rows }) => rows.some(wanted));
+export async function* suite({ only, rounds, threads, say }: SuiteOptions): AsyncGenerator<Row> {
+  const chosen = (row: string): boolean => wanted({ only, say }, row);
+  const jobs = plannedJobs(rounds).filter(
+    ({ rows, job }) => rows.some(chosen) && (threads === undefined || job.threads === threads),
+  );
   if (jobs.length === 0)
     throw new Error(`inference: no row has "${only}" in its name; an example of a name is "mobilenetV1 90% unstructured node20"`);
   installPeers(say);
@@ -160,6 +162,6 @@ export async function* suite({ only, rounds, say }: SuiteOptions): AsyncGenerato
       say(`${name}, ${job.engines.join(" and ")}: no result: ${(error as Error).message}`);
       continue;
     }
-    for (const row of rowsOf(planned, outcome)) if (wanted(row.name)) yield row;
+    for (const row of rowsOf(planned, outcome)) if (chosen(row.name)) yield row;
   }
 }
