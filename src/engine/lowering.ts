@@ -374,6 +374,12 @@ export class Lowering {
     return undefined;
   }
 
+  /** Whether a value is a param that the program does not update. */
+  isFrozen(value: number): boolean {
+    const path = this.paramOf(value);
+    return path !== undefined && !(path in this.program.updates);
+  }
+
   /** Number of elements of a value. */
   size(value: number): number {
     return sizeOf(this.type(value).shape);

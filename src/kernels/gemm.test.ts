@@ -50,6 +50,25 @@ describe.each(FLAVORS)("%s gemm", (flavor) => {
       }
     });
 
+    it(`${name} gives the same bits with B packed beforehand`, async () => {
+      const bench = new Bench(await testKernels(flavor, PAGES), createRng(9));
+      for (const [m, n, k] of [
+        [3, 5, 7],
+        [13, 21, 300],
+        [2, 1040, 259],
+      ] as const) {
+        bench.reset();
+        const args = { ...gemmCase(bench, m, n, k), acc: 0 };
+        const f32 = bench.kernels.views().f32;
+        callKernel(bench.kernels, name, args, scratch.at);
+        const own = f32.slice(args.c / 4, args.c / 4 + m * (args.ldc / 4));
+        const out = bench.room(k * Math.ceil(n / 8) * 8);
+        callKernel(bench.kernels, "pack_panels", { n, k, b: args.b, rsb: args.rsb, csb: args.csb, out });
+        callKernel(bench.kernels, name, { ...args, b: out, csb: 0 }, scratch.at);
+        expect(f32.slice(args.c / 4, args.c / 4 + m * (args.ldc / 4))).toEqual(own);
+      }
+    });
+
     it(`${name} ${AGREES[flavor]} past its cache blocks`, async () => {
       const bench = new Bench(await testKernels(flavor, PAGES), createRng(7));
       for (const [m, n, k] of [

@@ -102,10 +102,12 @@ function denseProduct(l: Lowering, operation: Operation, transposeA: boolean, tr
       const pieces = cut(l, m, n, k);
       const byRows = m > n;
       const kernel = l.options.tiles.gemm;
+      const cuts = byRows ? 1 : pieces;
+      const panels = l.options.frozen && l.isFrozen(b) ? packedPanels(l, b, w, n, k, rsb, csb, cuts) : undefined;
       l.step({
         name: "matmul",
         domain: { key: `product:${m}x${n}`, units: pieces, parts: pieces },
-        reads,
+        reads: panels ? [...reads, { buffer: panels, local: false }] : reads,
         writes: [whole(result)],
         emit(call, { unit }) {
           const { from, count } = l.range(byRows ? m : n, pieces, unit);
@@ -117,9 +119,9 @@ function denseProduct(l: Lowering, operation: Operation, transposeA: boolean, tr
             a: at(x) + (byRows ? from * rsa : 0),
             rsa,
             csa,
-            b: at(w) + (byRows ? 0 : from * csb),
+            b: panels ? panels.address + (byRows ? 0 : from * k * 4) : at(w) + (byRows ? 0 : from * csb),
             rsb,
-            csb,
+            csb: panels ? 0 : csb,
             c: at(result) + (byRows ? from * n : from) * 4,
             ldc: n * 4,
             acc: 0,
@@ -130,9 +132,29 @@ function denseProduct(l: Lowering, operation: Operation, transposeA: boolean, tr
           });
         },
       });
-      l.decide(operation, kernel, "dense", l.paramOf(b));
+      l.decide(operation, kernel, panels ? "dense, packed weights" : "dense", l.paramOf(b));
       return result;
     },
+  });
+}
+
+/** A frozen right operand in the panels that GEMM reads, packed once, in as many pieces of columns as threads take. */
+function packedPanels(l: Lowering, b: number, w: Placed, n: number, k: number, rsb: number, csb: number, pieces: number): Buffer {
+  return l.once(`panels:${b}:${rsb}:${pieces}`, () => {
+    const panels = l.temporary((n + 8 * pieces) * k * 4, "packed weights");
+    l.step({
+      name: "pack weights",
+      domain: ONE,
+      reads: [whole(w)],
+      writes: [{ buffer: panels, local: false }],
+      emit(call) {
+        for (let unit = 0; unit < pieces; unit++) {
+          const { from, count } = l.range(n, pieces, unit);
+          if (count) call("pack_panels", { n: count, k, b: at(w) + from * csb, rsb, csb, out: panels.address + from * k * 4 });
+        }
+      },
+    });
+    return panels;
   });
 }
 

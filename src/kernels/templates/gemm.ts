@@ -109,19 +109,20 @@ function gemmKernel(MR: number, NR: number): KernelSource {
     params: [...PARAMS],
     body: `
  set_limits(lo, hi);
- const direct = csb == 4 && m <= ${DIRECT};
+ const packed = csb == 0, direct = csb == 4 && m <= ${DIRECT};
  const pa = scratch, pb = scratch + ${rows * KC * 4}, tile = pb + ${KC * NC * 4}, zeros = tile + 512;
  ${each(NR / 4, (j) => `v128.store(zeros, f32x4.splat(0), ${j * 16});`)}
  for (let jc: i32 = 0; jc < n; jc += ${NC}) { const nc = min(${NC}, n - jc); let k0: i32 = 0;
   do { const kc = min(${KC}, k - k0); const first = k0 == 0, last = k0 + kc >= k;
-   for (let j: i32 = 0; j < nc; j += ${NR}) if (!direct || nc - j < ${NR})
+   const panels = packed ? b + (usize(jc) * usize(k) + usize(k0) * usize((nc + ${NR - 1}) & ${-NR})) * 4 : pb;
+   if (!packed) for (let j: i32 = 0; j < nc; j += ${NR}) if (!direct || nc - j < ${NR})
     pk_${NR}(min(${NR}, nc - j), kc, b + usize(k0) * rsb + usize(jc + j) * csb, csb, rsb, pb + usize(j) * usize(kc) * 4);
    for (let ic: i32 = 0; ic < m; ic += ${rows}) { const mc = min(${rows}, m - ic);
     for (let i: i32 = 0; i < mc; i += ${MR})
      pk_${MR}(min(${MR}, mc - i), kc, a + usize(ic + i) * rsa + usize(k0) * csa, rsa, csa, pa + usize(i) * usize(kc) * 4);
     for (let j: i32 = 0; j < nc; j += ${NR}) for (let i: i32 = 0; i < mc; i += ${MR}) {
      const inPlace = direct && nc - j >= ${NR}, bs: usize = inPlace ? rsb : ${NR * 4};
-     const bp = inPlace ? b + usize(k0) * rsb + usize(jc + j) * 4 : pb + usize(j) * usize(kc) * 4, ap = pa + usize(i) * usize(kc) * 4, ht = min(${MR}, mc - i), wd = min(${NR}, nc - j);
+     const bp = inPlace ? b + usize(k0) * rsb + usize(jc + j) * 4 : panels + usize(j) * usize(kc) * 4, ap = pa + usize(i) * usize(kc) * 4, ht = min(${MR}, mc - i), wd = min(${NR}, nc - j);
      const r0 = ic + i, c0 = jc + j; const cp = c + usize(r0) * ldc + usize(c0) * 4;
      const whole = ht == ${MR} && wd == ${NR};
      let s = cp, ss = ldc;
@@ -151,6 +152,19 @@ function gemmKernel(MR: number, NR: number): KernelSource {
  }`,
   };
 }
+
+/**
+ * B in the panels that gemm_* pack it into, once for many products: `out` takes k times n rounded up to 8 floats. A gemm_* whose csb is 0 finds them
+ * at b. Pieces of columns that start at a multiple of 8, packed one by one, each lie k floats a column from the start.
+ */
+const packPanels: KernelSource = {
+  name: "pack_panels",
+  params: ["n: i32", "k: i32", "b: usize", "rsb: usize", "csb: usize", "out: usize"],
+  body: `
+ for (let jc: i32 = 0; jc < n; jc += ${NC}) { const nc = min(${NC}, n - jc);
+  for (let k0: i32 = 0; k0 < k; k0 += ${KC}) { const kc = min(${KC}, k - k0);
+   for (let j: i32 = 0; j < nc; j += 8) { pk_8(min(8, nc - j), kc, b + usize(k0) * rsb + usize(jc + j) * csb, csb, rsb, out); out += usize(kc) * 32; } } }`,
+};
 
 const VECTOR_PARAMS = [
   "m: i32", "k: i32", "a: usize", "lda: usize", "x: usize", "bias: usize", "y: usize", "acc: i32", "lo: f32", "hi: f32",
@@ -219,6 +233,6 @@ export function gemm(flavor: Flavor): Template {
   const widths = [...new Set(GEMM_TILES.flat())];
   return {
     helpers: widths.map(packer).join("") + GEMM_TILES.map(([MR, NR]) => inner(flavor, MR, NR)).join(""),
-    kernels: [...GEMM_TILES.map(([MR, NR]) => gemmKernel(MR, NR)), gemv(flavor), gemvT(flavor)],
+    kernels: [...GEMM_TILES.map(([MR, NR]) => gemmKernel(MR, NR)), packPanels, gemv(flavor), gemvT(flavor)],
   };
 }
