@@ -75,9 +75,9 @@ export const paper = definePaper<Config, Result>({
     };
     return {
       time: {
-        title: "Time to store one item as the store fills (median of each 300; least and greatest of the seeds)",
+        title: "Time to store one item as the store fills",
         x: { label: "items in store" },
-        y: { label: "microseconds" },
+        y: { label: "microseconds, median of 300 items" },
         series: [
           { name: "MNIST", points: times("mnist") },
           { name: "Fashion-MNIST", points: times("fashion-mnist") },
