@@ -45,6 +45,37 @@ export const signatures = Object.fromEntries(${JSON.stringify(lines.join("\n"))}
 `;
 }
 
+/** Cuts what `from` finds out of a text. @throws when it finds nothing: the file has changed */
+function cut(path: string, text: string, from: RegExp, to = ""): string {
+  if (!from.test(text)) throw new Error(`worker-script: ${path} has no ${from}`);
+  return text.replace(from, to);
+}
+
+/** Params without what only training asks of them: reading back, sparse ones from dense values, slots that follow a topology. */
+function slimParams(): string {
+  const path = "src/engine/params.ts";
+  const methods = ["get bytes", "view", "intView", "get", "snapshot", "live"];
+  let text = read(path);
+  for (const name of methods) text = cut(path, text, new RegExp(`\\n {2}${name}\\([\\s\\S]*?\\n {2}\\}\\n`), "\n");
+  text = cut(path, text, /\n {4}const t = this\.topologies\[pattern\]!;\n {4}if \(pattern === path[\s\S]*?\n {4}\}\);\n/, "\n");
+  return cut(
+    path,
+    text,
+    /\n {4}const before = \{ rowPtr[\s\S]*?\n {4}\}\n(?= {4}const \{ address, elements \})/,
+    "\n    const { f32 } = this.#arena.kernels.views();\n",
+  );
+}
+
+/** The loader without the int8 module and without the question whether relaxed SIMD is there: neither is in this bundle. */
+function slimLoader(): string {
+  const path = "src/kernels/loader.ts";
+  let text = read(path);
+  text = cut(path, text, /async function int8Kernels[\s\S]*?\n}\n/);
+  text = cut(path, text, /\n {4}loadInt8\(asked\) \{[\s\S]*?\n {4}\},/, "\n    loadInt8: () => int8Bytes(flavor),");
+  text = cut(path, text, /const RELAXED_PROBE = [\s\S]*?\]\);/);
+  return cut(path, text, /WebAssembly\.validate\(RELAXED_PROBE\)/, "false");
+}
+
 /** Int8 weights are refused when a file has any: their kernels and operations are not in this bundle. */
 const floatsOnly = () => `import { FormatError } from "../core/index.js";
 export const INT8_KEY = "sparseland.int8";
@@ -172,6 +203,8 @@ export function operationNamed(name) {
 const substitutes: Readonly<Record<string, (path: string) => string>> = {
   "src/kernels/embedded.ts": embedded,
   "src/kernels/generated/signatures.ts": slimSignatures,
+  "src/engine/params.ts": slimParams,
+  "src/kernels/loader.ts": slimLoader,
   "src/kernels/tune.ts": untuned,
   "src/engine/int8-param.ts": noInt8Params,
   "src/runtime/int8-file.ts": floatsOnly,
