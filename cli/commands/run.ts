@@ -13,6 +13,7 @@ import { mostBytes } from "../recipe/yaml.js";
 import { bytes, milliseconds, percent, times, whole } from "../report/html.js";
 import type { RunResults } from "../run/results.js";
 import { type RunProgress, runRecipe } from "../run/runner.js";
+import type { TrainedEntry } from "../run/train-entry.js";
 import { CheckFailed, type Terminal } from "../terminal.js";
 import { version } from "../version.js";
 
@@ -39,13 +40,18 @@ function progressOf(terminal: Terminal, epochs: number) {
   let heading = false;
   const row = (cells: readonly string[]) =>
     progress.log(`  ${cells.map((cell, i) => (i === 0 ? cell.padEnd(24) : cell.padStart(12))).join("")}`);
+  const resultRow = ({ name, testAccuracy, realisedSparsity, nonZeros, bytesOnDisk, trainSeconds }: TrainedEntry) => {
+    if (!heading) row(["network", "accuracy", "sparsity", "non-zeros", "on disk", "training, s"]);
+    heading = true;
+    row([name, percent(testAccuracy), percent(realisedSparsity, 1), whole(nonZeros), bytes(bytesOnDisk), trainSeconds.toFixed(1)]);
+  };
   const onProgress = (event: RunProgress) => {
     if (event.kind === "data")
       progress.log(`data: ${whole(event.train)} training and ${whole(event.test)} test examples from ${event.source}`);
-    else if (event.kind === "resumed") progress.log(`going on: ${event.finished} of ${event.of} networks are trained`);
-    else if (event.kind === "entry") {
-      if (!heading) row(["network", "accuracy", "sparsity", "non-zeros", "on disk", "training, s"]);
-      heading = true;
+    else if (event.kind === "resumed") {
+      progress.log(`going on: ${event.finished.length} of ${event.of} networks are trained`);
+      event.finished.forEach(resultRow);
+    } else if (event.kind === "entry") {
       finished = event.done;
       bar = progress.bar(event.entry.name, 1000);
       all ??= progress.bar("all networks", event.of);
@@ -66,15 +72,7 @@ function progressOf(terminal: Terminal, epochs: number) {
         );
     } else if (event.kind === "trained") {
       bar?.stop();
-      const { name, testAccuracy, realisedSparsity, nonZeros, bytesOnDisk, trainSeconds } = event.result;
-      row([
-        name,
-        percent(testAccuracy),
-        percent(realisedSparsity, 1),
-        whole(nonZeros),
-        bytes(bytesOnDisk),
-        trainSeconds.toFixed(1),
-      ]);
+      resultRow(event.result);
     } else {
       if (event.done === 0) {
         all?.stop();
@@ -121,9 +119,9 @@ export function resultsText({ entries, machine }: RunResults, width: number): st
     width,
   );
   const notes = [
-    `Measured on ${machine.cpu}. b1, b64: a batch of 1, of 64; 1t, ${threads}t: threads. Gain: the dense network's time`,
-    "over this one's, timed in turns. Layers: the same for the layers that run sparse alone, inside the plans of both",
-    "networks, batch 1, one thread.",
+    `Measured on ${machine.cpu}. b1, b64: a batch of 1, of 64; 1t, ${threads}t: threads. Gain: the dense network's`,
+    "time over this one's, timed in turns. Layers: the same for the layers that run sparse alone, inside the",
+    "plans of both networks, batch 1, one thread.",
   ];
   return [what, time, notes.join("\n")].join("\n\n");
 }

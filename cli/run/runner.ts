@@ -36,7 +36,7 @@ export interface RunOptions {
 /** What is going on. */
 export type RunProgress =
   | { readonly kind: "data"; readonly train: number; readonly test: number; readonly source: string }
-  | { readonly kind: "resumed"; readonly finished: number; readonly of: number }
+  | { readonly kind: "resumed"; readonly finished: readonly TrainedEntry[]; readonly of: number }
   | {
       readonly kind: "entry";
       readonly entry: PlannedEntry;
@@ -77,7 +77,7 @@ export async function runRecipe(options: RunOptions): Promise<RunResults> {
   const folder = openRunFolder<TrainedEntry>(options.folder, { content, quick, recipe: stringify(recipe) }, force);
   const all = await createEngine({ threads });
   try {
-    if (folder.resumed) onProgress({ kind: "resumed", finished: folder.finished.size, of: entries.length });
+    if (folder.resumed) onProgress({ kind: "resumed", finished: [...folder.finished.values()], of: entries.length });
     for (const entry of entries) {
       if (folder.finished.has(entry.id)) continue;
       const done = folder.finished.size;
