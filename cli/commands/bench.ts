@@ -24,7 +24,9 @@ export const register: Register = (command, terminal) => {
     .addOption(new Option("--runs <n>", "timed runs of each figure; the median counts").argParser(positive).default(50))
     .addHelpText("after", "\nWithout --threads it measures with one thread and with all. --seed and --out have no meaning here.")
     .action(async (path: string, options: Options) => {
-      const { file } = readSource(terminal, path, options);
+      const { file, batch: own } = readSource(terminal, path, options);
+      if (own !== "any") terminal.err(`batch ${own.fixed} only: ${own.reason}\n`);
+      const wanted = own === "any" ? options.batch : [own.fixed];
       const name = file.metadata["name"] ?? path;
       const counts = options.threads === undefined ? [...new Set([1, availableParallelism()])] : [options.threads];
       const rows: {
@@ -40,7 +42,7 @@ export const register: Register = (command, terminal) => {
         const engine = await createEngine({ threads });
         try {
           terminal.err(`timing with ${threads} thread${threads === 1 ? "" : "s"}\n`);
-          const sizes = options.batch.map((batch) => ({ batch, runs: options.runs }));
+          const sizes = wanted.map((batch) => ({ batch, runs: options.runs }));
           const { times: found, layers } = await against(engine, file, file, sizes, terminal.now);
           const sparseLayers = layers.filter(({ choice }) => choice === "sparse").length;
           for (const { batch, ms, denseMs } of found)

@@ -37,10 +37,11 @@ export const register: Register = (command, terminal) => {
     )
     .action(async (path: string, options: Options) => {
       const pattern = readPatternName(options.pattern);
-      const { file, bytesOnDisk } = readSource(terminal, path, options);
+      const { file, bytesOnDisk, batch: own } = readSource(terminal, path, options);
+      const batch = own === "any" ? options.batch : own.fixed;
       const engine = await createEngine({ threads: options.threads ?? 1 });
       try {
-        const found = await survey(engine, file, { ...options, pattern, now: terminal.now });
+        const found = await survey(engine, file, { ...options, batch, pattern, now: terminal.now });
         const document = {
           file: path,
           metadata: file.metadata,
@@ -78,7 +79,7 @@ export const register: Register = (command, terminal) => {
             "why",
           ];
           const legend = [
-            `Milliseconds at batch ${options.batch}, ${engine.threads} thread${engine.threads === 1 ? "" : "s"}; a layer's times are of its operation alone, * = predicted: dense from its multiplications and`,
+            `Milliseconds at batch ${batch}, ${engine.threads} thread${engine.threads === 1 ? "" : "s"}; a layer's times are of its operation alone, * = predicted: dense from its multiplications and`,
             `this machine's speed on a small network, sparse from random masks (dense layers: at ${percent(options.sparsity, 0)}, ${options.pattern}).`,
             '"pays above": the sparsity from which compressed weights are faster than dense ones on this machine.',
           ].join("\n");

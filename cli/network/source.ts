@@ -90,7 +90,11 @@ export function readSource(terminal: Terminal, path: string, { arch, dim }: Sour
   }
   const file = unpackNetwork(bytes, path);
   const params = Object.fromEntries(Object.entries(file.params).map(([key, value]) => [key, denseOf(value)]));
-  return { ...own, program: file.program, params, metadata: file.metadata, file, batch: "any" };
+  const { one, grows } = file.program;
+  const [first] = Object.values(one.inputs);
+  const fixed = first === undefined ? 1 : (one.values[first]!.shape[0] ?? 1);
+  const batch = grows.length > 0 ? "any" : { fixed, reason: "the file holds its program for one batch size" };
+  return { ...own, program: file.program, params, metadata: file.metadata, file, batch };
 }
 
 /** Sizes of open dims: `symbol=size` or `input.axis=size`. @throws OptionError */
