@@ -45,7 +45,7 @@ export const register: Register = (command, terminal) => {
         const document = {
           file: path,
           metadata: file.metadata,
-          batch: options.batch,
+          batch,
           threads: engine.threads,
           bytesOnDisk,
           ...found,
