@@ -3,6 +3,8 @@
  *
  *     npm run bench -- --suite inference --json --only "mobilenetV1 90% unstructured"
  *
+ *     npm run bench -- --suite inference --json --only "mobilenetV1 90% 4x4 int8"
+ *
  * Row names: <network> <zeros>% <pattern> <host>[ relaxed| load| scaling]; ratio below 1 means that we are faster. At 0% all engines
  * run dense; above, our own dense plan is one of the peers.
  */
@@ -20,6 +22,8 @@ type HostName = "node20" | "node24" | "chromium";
 
 const HOSTS: readonly HostName[] = ["node20", "node24", "chromium"];
 const SPARSITIES = [0, 0.7, 0.8, 0.9, 0.95];
+/** Networks that are measured in int8 too. */
+const INT8: readonly NetworkName[] = ["mobilenetV1", "mobilenetV2", "resnet20", "resnet50"];
 const BLOCKS: readonly PatternName[] = ["2x1", "4x1"];
 /** Milliseconds of measuring: the heavy ones need it for a handful of runs. */
 const BUDGETS: Readonly<Record<NetworkName, number>> = {
@@ -76,6 +80,12 @@ function jobsOf(subject: Subject, host: HostName, rounds: number | undefined): P
   const plan = (rows: readonly string[], made: Job): Planned => ({ host, name, job: made, rows });
   const rows = [name, `${name} load`, ...(relaxed ? [`${name} relaxed`] : [])];
   const list = [plan(rows, job(1, [...own, ...peers]))];
+  if (INT8.includes(network) && pattern === "unstructured" && sparsity === 0.9) {
+    // Peers and our f32 keep the unstructured weights; int8 has its own, in blocks.
+    const int8 = `${network} 90% 4x4 int8 ${host}`;
+    const engines: EngineName[] = ["sparseland int8", "sparseland", "LiteRT.js", "tfjs-tflite"];
+    list.push({ host, name: int8, rows: [int8], job: job(1, engines) });
+  }
   const headline = pattern === "unstructured" && (sparsity === 0 || sparsity === 0.9) && !network.endsWith("-all");
   if (!headline) return list;
   // TensorFlow.js keeps one backend a process.
@@ -109,6 +119,23 @@ export function* rowsOf({ name, job }: Planned, outcome: Outcome): Generator<Row
   const own = of("sparseland");
   if (!own)
     throw new Error(`${name}: ${outcome.results.find((result) => result.engine === "sparseland")?.failed ?? "no result of ours"}`);
+  const bytes = of("sparseland int8");
+  if (job.engines.includes("sparseland int8")) {
+    const refused = outcome.results.find(({ engine }) => engine === "sparseland int8")!;
+    if (!bytes) throw new Error(`${name}: ${refused.failed ?? "no result in int8"}`);
+    for (const result of outcome.results.filter(({ engine }) => engine !== "sparseland int8")) {
+      const notes = [
+        ...byCpu(bytes, result),
+        `${bytes.note}; output within ${bytes.difference.toExponential(0)} of the greatest in f32`,
+        ...(result.failed === undefined ? [] : [result.failed]),
+        ...(outcome.note ? [outcome.note] : []),
+      ];
+      const theirs = result.failed === undefined ? result.samples : undefined;
+      const against = result.engine === "sparseland" ? "sparseland f32 unstructured" : result.engine;
+      yield compare(name, job.threads, bytes.samples, against, theirs, notes.join("; "));
+    }
+    return;
+  }
   const single = of("sparseland one thread");
   if (single) yield compare(`${name} scaling`, job.threads, own.samples, "sparseland on one thread", single.samples, outcome.note);
   for (const result of outcome.results.filter(isPeer)) {

@@ -7,8 +7,8 @@ import { type FileParam, type ModelFile, packModel } from "../../src/runtime/ind
 import { applyMask, type Mask, maskOf, randomMask } from "../../src/sparsity/index.js";
 import { type NetworkName, networks } from "./networks/index.js";
 
-/** Where the zeros lie: anywhere, in blocks of output rows of one input, or 2 of every 4 along the inputs. */
-export type PatternName = "unstructured" | "2x1" | "4x1" | "2:4";
+/** Where the zeros lie: anywhere, in blocks of output rows of one input, of 4 outputs x 4 inputs of a tap, or 2 of every 4 along the inputs. */
+export type PatternName = "unstructured" | "2x1" | "4x1" | "4x4" | "2:4";
 
 /** What is measured. */
 export interface Subject {
@@ -45,6 +45,17 @@ export function patternMask(shape: readonly number[], sparsity: number, pattern:
     }
     return maskOf(shape, data);
   }
+  if (pattern === "4x4") {
+    const taps = sizeOf(shape.slice(2));
+    const channels = columns / taps;
+    const wide = Math.ceil(channels / 4);
+    const blocks = randomMask([Math.ceil(rows / 4), taps * wide], Math.round(Math.ceil(rows / 4) * taps * wide * density), rng);
+    for (let i = 0; i < data.length; i++) {
+      const [r, c, t] = [Math.floor(i / columns), Math.floor((i % columns) / taps), i % taps];
+      data[i] = blocks.data[(r >> 2) * taps * wide + t * wide + (c >> 2)]!;
+    }
+    return maskOf(shape, data);
+  }
   const high = pattern === "2x1" ? 2 : 4;
   const blocks = randomMask([rows / high, columns], Math.round((rows / high) * columns * density), rng);
   for (let i = 0; i < blocks.data.length; i++) {
@@ -69,15 +80,18 @@ const programOf = (module: Module, inputShape: readonly number[], batch: number)
     { inputs: { x: { shape: [batch, ...inputShape] } }, params: paramSpecs(module) },
   );
 
-/** Builds a subject: seeded weights, masks on all prunable weights but the stem's and the classifier's. */
-export function buildNetwork(subject: Subject): Network {
+/**
+ * Builds a subject: seeded weights, masks on all prunable weights but the stem's and the classifier's.
+ * @param last prune the classifier too
+ */
+export function buildNetwork(subject: Subject, last = false): Network {
   const { module, inputShape, prunes } = networks[subject.network]();
   const rng = createRng(3);
   const params: Record<string, Tensor> = { ...initParams(module, rng) };
   const masks: Record<string, Mask> = {};
   for (const [path, def] of Object.entries(module.params)) {
     if (def.kind === "statistic") params[path] = statistic(path, def, rng.split(path));
-    if (subject.sparsity === 0 || !prunes(path, def)) continue;
+    if (subject.sparsity === 0 || !(prunes(path, def) || (last && def.kind === "weight" && def.role === "linear"))) continue;
     const mask = patternMask(def.shape, subject.sparsity, subject.pattern, rng.split(path));
     // Live weights grow, so that signals keep their size through the layers.
     const grown = tensor(def.shape, params[path]!.data.map((v) => v / Math.sqrt(1 - subject.sparsity)) as Float32Array);
@@ -110,9 +124,9 @@ function inBlocks(file: ModelFile, params: Tree<Tensor>, masks: Tree<Mask>, patt
   return { ...file, params: next };
 }
 
-/** The one input that everything is run on. */
-export function exampleInput(n: number): Float32Array {
-  const rng = createRng(11);
+/** The one input that everything is run on; other seeds give other ones. */
+export function exampleInput(n: number, seed = 11): Float32Array {
+  const rng = createRng(seed);
   return Float32Array.from({ length: n }, () => rng.normal());
 }
 

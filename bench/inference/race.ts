@@ -26,6 +26,8 @@ export interface Result {
   readonly loadMs: number;
   /** Greatest difference from our dense plan's output, against the greatest output. */
   readonly difference: number;
+  /** What is particular to it. */
+  readonly note?: string | undefined;
   /** Why there are no samples. */
   readonly failed?: string;
 }
@@ -112,8 +114,8 @@ export async function race(job: Job, host: Host): Promise<Outcome> {
         difference: 0,
         turns: 1,
       };
-      lane.difference = differenceOf(await runner.run(lane.x), expected);
-      if (!(lane.difference < TOLERANCE))
+      lane.difference = differenceOf(await runner.run(lane.x), runner.own?.expected ?? expected);
+      if (!(lane.difference < (runner.own?.tolerance ?? TOLERANCE)))
         throw new Error(`its output differs by ${lane.difference.toExponential(1)} of the greatest`);
       lanes.push(lane);
     } catch (error) {
@@ -146,7 +148,10 @@ export async function race(job: Job, host: Host): Promise<Outcome> {
   return {
     host: host.name,
     results: [
-      ...lanes.map(({ engine, runner, samples, cpu, difference }) => ({ engine, samples, cpu, loadMs: runner.loadMs, difference })),
+      ...lanes.map(({ engine, runner, samples, cpu, difference }) => ({
+        ...{ engine, samples, cpu, loadMs: runner.loadMs, difference },
+        ...(runner.own && { note: runner.own.note }),
+      })),
       ...failures,
     ],
     bytes: { file: host.fileBytes(network), dense },

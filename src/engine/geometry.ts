@@ -95,6 +95,15 @@ export function depthwiseFits(conv: ConvShape): boolean {
   );
 }
 
+/** Whether the int8 depthwise kernel serves: as the f32 one, image by image; and with stride 2 even planes with no padding before. */
+export function depthwiseInt8Fits(conv: ConvShape): boolean {
+  const single = { ...conv, n: 1 };
+  if (depthwiseFits(single)) return true;
+  const { stride, padding } = conv.attrs;
+  if (stride[0] !== 2 || padding[0] !== 0 || padding[1] !== 0 || conv.h % 2 !== 0 || conv.w % 2 !== 0) return false;
+  return depthwiseFits({ ...single, attrs: { ...conv.attrs, padding: [1, 1, padding[2], padding[3]] } });
+}
+
 /** Borders for planes of each size `"HxW"`, wide enough for every convolution that writes that size, forward and backward. */
 export function geometries(program: Program): Map<string, Geometry> {
   const need = new Map<string, { y: number; x: number; overY: number; overX: number }>();
@@ -103,7 +112,7 @@ export function geometries(program: Program): Map<string, Geometry> {
     const conv = convOf(program, operation);
     // Kernels that read no border: f32 on single images, int8 image by image.
     if (operation.op === "conv2d" && depthwiseFits(conv)) continue;
-    if (operation.op === "conv2dInt8" && depthwiseFits({ ...conv, n: 1 })) continue;
+    if (operation.op === "conv2dInt8" && depthwiseInt8Fits(conv)) continue;
     const key = `${conv.oh}x${conv.ow}`;
     const at = need.get(key) ?? { y: 0, x: 0, overY: 0, overX: 0 };
     for (const tap of conv.taps) {

@@ -8,6 +8,8 @@ export interface Runner {
   close(): void | Promise<void>;
   /** Milliseconds from the model's bytes in memory to this runner, the engine's own start included where it is its first. */
   readonly loadMs: number;
+  /** Where it computes with weights of its own: what these give in f32, the greatest difference that is right, words on it. */
+  readonly own?: { readonly expected: Float32Array; readonly tolerance: number; readonly note: string };
 }
 
 /** An engine. */
@@ -29,6 +31,7 @@ export const OWN = [
   "sparseland relaxed",
   "sparseland dense relaxed",
   "sparseland one thread",
+  "sparseland int8",
 ] as const;
 export type OwnName = (typeof OWN)[number];
 

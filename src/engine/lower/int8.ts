@@ -5,7 +5,7 @@
  */
 import { InputError } from "../../core/index.js";
 import { type Int8ConvAttrs, int8Constants, int8RowSums, int8Weights, type Operation } from "../../program/index.js";
-import { type ConvShape, convOf, depthwiseFits } from "../geometry.js";
+import { type ConvShape, convOf, depthwiseInt8Fits } from "../geometry.js";
 import { type Int8Blocks, type Int8Param, packDepthwise, packRows, toBlocks } from "../int8-param.js";
 import { type Planes, planesOf, ROWS } from "../layout.js";
 import { at, type Lowering, local, ONE, type Placed, whole } from "../lowering.js";
@@ -130,9 +130,9 @@ export function lowerConvInt8(l: Lowering, operation: Operation): void {
   const tail: Tail = { attrs, residual, output };
   const param = l.paramOf(w);
   if (attrs.groups !== 1) {
-    if (!depthwiseFits({ ...conv, n: 1 }) || attrs.xZero !== 0 || residual || !weight.values)
+    if (!depthwiseInt8Fits(conv) || attrs.xZero !== 0 || residual || !weight.values)
       throw new InputError(
-        "engine: conv2dInt8 in groups takes depthwise 3x3 weights, padding 1, stride 1 or 2, zero point 0 and no residual",
+        "engine: conv2dInt8 in groups takes depthwise 3x3 weights, padding 1 (0 before with stride 2 on even planes), stride 1 or 2, zero point 0 and no residual",
       );
     depthwise(l, conv, input, weight.values, constants(l, int8RowSums(weight.values, conv.o), scale, bias, attrs), tail);
     l.decide(operation, `q8_dw3_s${attrs.stride[0]}, ${l.options.int8}`, "int8 depthwise 3x3", param);
@@ -199,7 +199,7 @@ function depthwise(l: Lowering, conv: ConvShape, input: PlacedPlanes, q: Int8Arr
         ...{ x: at(input) + image * from.group + from.origin + first * from.plane, xps: from.plane, xrs: from.row },
         ...{ y: at(output) + image * to.group + to.origin + first * to.plane, yps: to.plane, yrs: to.row },
         ...{ weight: weight.address + first * 48, bias: c.start.address + first * 16, scale: c.multiplier.address + first * 16 },
-        ...{ lo: attrs.lo, hi: attrs.hi, zero: attrs.yZero },
+        ...{ lo: attrs.lo, hi: attrs.hi, zero: attrs.yZero, pad: attrs.padding[0]! },
       });
     },
   });

@@ -48,7 +48,24 @@ export function q8_linear({ u8, i32, f32 }: Views, a: Args<"o" | "kb" | "w" | "x
 }
 
 type DepthwiseArgs = Args<
-  "c" | "h" | "w" | "x" | "xps" | "xrs" | "y" | "yps" | "yrs" | "weight" | "bias" | "scale" | "lo" | "hi" | "zero" | "xh" | "xw"
+  | "c"
+  | "h"
+  | "w"
+  | "x"
+  | "xps"
+  | "xrs"
+  | "y"
+  | "yps"
+  | "yrs"
+  | "weight"
+  | "bias"
+  | "scale"
+  | "lo"
+  | "hi"
+  | "zero"
+  | "xh"
+  | "xw"
+  | "pad"
 >;
 
 const depthwise =
@@ -61,7 +78,7 @@ const depthwise =
             let sum = i32[a.bias / 4 + g * 4 + c]!;
             for (let i = 0; i < 3; i++) {
               for (let j = 0; j < 3; j++) {
-                const [row, column] = [r * stride + i - 1, q * stride + j - 1];
+                const [row, column] = [r * stride + i - a.pad, q * stride + j - a.pad];
                 if (row < 0 || row >= a.xh || column < 0 || column >= a.xw) continue;
                 const x = u8[a.x + g * a.xps + row * a.xrs + column * 4 + c]!;
                 sum += x * i8(u8, a.weight + g * 48 + i * 16 + c * 4 + j);

@@ -109,10 +109,12 @@ function refusal(index: Index, attrs: Attrs, x: number, w: readonly number[], ou
   if (groups === 1) return undefined;
   if (groups !== c || w[0] !== c) return `${groups} groups; int8 has kernels for 1 group and for depthwise convolutions`;
   const s = stride[0]!;
-  const fits =
-    w[2] === 3 && w[3] === 3 && dilation.every((d) => d === 1) && stride[1] === s && s <= 2 && padding[0] === 1 && padding[1] === 1;
-  if (!fits || oh !== Math.ceil(h / s) || ow !== Math.ceil(width / s))
-    return `depthwise ${w[2]}x${w[3]}, stride ${stride.join("x")}; int8 has a kernel for 3x3, padding 1, stride 1 or 2`;
+  const fits = w[2] === 3 && w[3] === 3 && dilation.every((d) => d === 1) && stride[1] === s && s <= 2;
+  // TensorFlow's "same" padding of even planes has none before.
+  const before = padding[0] === 1 && padding[1] === 1;
+  const none = s === 2 && padding[0] === 0 && padding[1] === 0 && h % 2 === 0 && width % 2 === 0;
+  if (!fits || !(before || none) || oh !== Math.ceil(h / s) || ow !== Math.ceil(width / s))
+    return `depthwise ${w[2]}x${w[3]}, stride ${stride.join("x")}, padding ${padding.join(" ")}; int8 has a kernel for 3x3, padding 1, stride 1 or 2`;
   return undefined;
 }
 

@@ -6,7 +6,7 @@ import { type Flavor, type KernelSource, seq, type Template } from "../emit.js";
 import { dots, TRANSPOSE } from "./arithmetic.js";
 
 /**
- * Depthwise 3x3, padding 1, zero point 0 of x. Sixteen bytes hold four pixels of a row; transposed, each i32 lane holds one channel of
+ * Depthwise 3x3, zero point 0 of x, `pad` rows and columns of zeros before: 1, or with stride 2 also 0 (as TensorFlow pads even planes). Sixteen bytes hold four pixels of a row; transposed, each i32 lane holds one channel of
  * those four pixels: three taps of an output pixel, and (stride 1) of its right neighbour with the weights moved on by a byte.
  */
 function depthwise(flavor: Flavor, stride: 1 | 2): KernelSource {
@@ -39,12 +39,13 @@ function depthwise(flavor: Flavor, stride: 1 | 2): KernelSource {
     name: `q8_dw3_s${stride}`,
     params: [
       "c: i32", "h: i32", "w: i32", "x: usize", "xps: usize", "xrs: usize", "y: usize", "yps: usize", "yrs: usize",
-      "weight: usize", "bias: usize", "scale: usize", "lo: i32", "hi: i32", "zero: i32", "xh: i32", "xw: i32",
+      "weight: usize", "bias: usize", "scale: usize", "lo: i32", "hi: i32", "zero: i32", "xh: i32", "xw: i32", "pad: i32",
     ], // biome-ignore format: a table
     body: `
  const Z = i8x16.splat(0), vlo = i8x16.splat(i8(lo)), vhi = i8x16.splat(i8(hi)), vz = i32x4.splat(zero), last = usize(w - 4) * 4;
  // Pixel -1 of a row, and the pixel after its last, lie outside.
- const first = i32x4(0, -1, -1, -1), edge = ${stride === 1 ? "i32x4(-1, -1, -1, 0)" : "i32x4(-1, -1, (w - 1) * 2 + 1 < xw ? -1 : 0, -1)"};
+ const first = i32x4(pad ? 0 : -1, -1, -1, -1), edge = ${stride === 1 ? "i32x4(-1, -1, -1, 0)" : "i32x4(-1, -1, (w - 1) * 2 + 2 - pad < xw ? -1 : 0, -1)"};
+ x += usize(1 - pad) * (xrs + 4);
  for (let i: i32 = 0; i < c; ++i) {
   ${seq(3)
     .map(
@@ -55,7 +56,7 @@ function depthwise(flavor: Flavor, stride: 1 | 2): KernelSource {
   const b = v128.load(bias), f = v128.load(scale);
   let o = y, p1 = x;
   for (let r: i32 = 0; r < h; ++r) {
-   const p0 = p1 - xrs, p2 = p1 + xrs; const top = r == 0, bottom = r * ${stride} + 1 >= xh;
+   const p0 = p1 - xrs, p2 = p1 + xrs; const top = pad != 0 && r == 0, bottom = r * ${stride} + 2 - pad >= xh;
    if (!top && !bottom) { ${row([0, 1, 2])} }
    else if (top && bottom) { ${row([1])} }
    else if (top) { ${row([1, 2])} }
