@@ -2,7 +2,7 @@
  * Assembles the kernel templates and compiles them with AssemblyScript:
  *   src/kernels/generated/{plain,relaxed}.ts  the engine's module as base64, in both flavours
  *   src/kernels/generated/inference.ts        the plain one without what only training and tuning need, for the browser bundle
- *   src/kernels/generated/int8-{plain,relaxed}.ts  the int8 kernels' module, loaded when a program needs it
+ *   src/kernels/generated/int8-{plain,relaxed,madd}.ts  the int8 kernels' module, loaded when a program needs it
  *   src/kernels/generated/signatures.ts       kernel numbers and parameters, for the plan writer
  *   src/kernels/generated/<name>.ts           each module of src/kernels/modules/<name>.as.ts, with the parts that it imports
  * Each module is skipped when the source it was made from has not changed. With --check nothing is built: exit code 1 says that something
@@ -20,6 +20,7 @@ import { NOT_IN_BROWSER } from "../src/kernels/templates/browser.js";
 import { dispatcher, instructions } from "../src/kernels/templates/dispatch.js";
 import type { Flavor, Template } from "../src/kernels/templates/emit.js";
 import { templates } from "../src/kernels/templates/index.js";
+import type { Int8Flavor } from "../src/kernels/templates/int8/arithmetic.js";
 import { INT8_FIRST, int8Templates } from "../src/kernels/templates/int8/index.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -101,14 +102,18 @@ function declare(parts: readonly Template[], first: number, without: ReadonlySet
 }
 
 /** @param without kernels to leave out: their numbers stay free, so that plans and signatures are the same for all modules */
-function assemble(flavor: Flavor, without: ReadonlySet<string> = new Set()): Assembled & { readonly int8: string } {
+function assemble(
+  flavor: Flavor,
+  without: ReadonlySet<string> = new Set(),
+  int8Flavor: Int8Flavor = flavor,
+): Assembled & { readonly int8: string } {
   const main = declare(
     templates.map((make) => make(flavor, without.size === 0)),
     0,
     without,
   );
   const int8 = declare(
-    int8Templates.map((make) => make(flavor)),
+    int8Templates.map((make) => make(int8Flavor)),
     INT8_FIRST,
   );
   const signatures = { ...main.signatures, ...int8.signatures };
@@ -136,6 +141,7 @@ const made = await Promise.all([
   compile("inference", assemble("plain", NOT_IN_BROWSER).source, [SMALL, ...threads]),
   compile("int8-plain", plain.int8, [FAST, ...threads]),
   compile("int8-relaxed", relaxed.int8, [FAST, ...threads, "--enable", "relaxed-simd"]),
+  compile("int8-madd", assemble("relaxed", undefined, "madd").int8, [FAST, ...threads, "--enable", "relaxed-simd"]),
 ]);
 const modules = join(root, "src/kernels/modules");
 for (const file of existsSync(modules) ? readdirSync(modules) : []) {

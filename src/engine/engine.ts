@@ -3,9 +3,11 @@ import { type AnyTensor, InputError, requireInteger, type Tree } from "../core/i
 import {
   Arena,
   announceModule,
+  chooseInt8,
   createPool,
   defaultTiles,
   GEMM_SCRATCH,
+  type Int8Flavor,
   type Kernels,
   type LoadOptions,
   loadKernels,
@@ -47,10 +49,11 @@ export interface Engine {
   /** Params in the engine's memory; see ParamStore. */
   params(specs: Tree<ParamSpec>, initial?: Tree<AnyTensor | Live | Int8Param>): ParamStore;
   /**
-   * Loads the int8 kernels, once: programs with int8 operations need them. The build with the relaxed dot product where the host has
-   * it; both give the same bits.
+   * Loads the int8 kernels, once: programs with int8 operations need them. All builds give the same bits.
+   * @param flavor default: one with products of relaxed SIMD where the host has it, the faster of two where there is a clock
+   * @param now    a clock in milliseconds; default the engine's
    */
-  enableInt8(flavor?: "plain" | "relaxed"): Promise<void>;
+  enableInt8(flavor?: Int8Flavor, now?: () => number): Promise<void>;
   /** Compiles a program over params. @throws InputError when they do not fit, lie in another engine, or memory is exhausted */
   compile(program: Program, params: ParamStore, options?: CompileOptions): Plan;
   /** Bytes in use, and the most that ever were. */
@@ -86,8 +89,8 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
       open("params");
       return new ParamStore(arena, specs, initial);
     },
-    enableInt8(flavor) {
-      enabled ??= kernels.loadInt8(flavor).then(({ bytes }) => {
+    enableInt8(flavor, now = options.now) {
+      enabled ??= chooseInt8(kernels, arena, flavor, now).then(({ bytes }) => {
         if (pool.threads === 1) return;
         const address = arena.allocate(bytes.length, "int8 kernels");
         kernels.views().u8.set(bytes, address);

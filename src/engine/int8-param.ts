@@ -1,5 +1,6 @@
 /** Weights of whole numbers: how a store takes and holds them, and how kernels read them. */
 import { InputError, sizeOf } from "../core/index.js";
+import { MADD_SUM } from "../kernels/index.js";
 
 /**
  * An int8 weight. `values` alone: all of them, row-major in the param's shape. With `blocks`: only live blocks of 4 outputs x 4 inputs
@@ -92,6 +93,40 @@ export function toBlocks({ shape, values, blocks }: Int8Param): Int8Blocks {
     }
   }
   return { counts, columns: Int32Array.from(columns), values: Int8Array.from(kept), sums };
+}
+
+/** Whether weights of two blocks, times activations, can be added in i16: two columns of one row of both, each sign. */
+function addable(values: Int8Array, a: number, b: number): boolean {
+  for (let k = 0; k < 16; k += 2) {
+    let [above, below] = [0, 0];
+    for (const v of [values[a * 16 + k]!, values[a * 16 + k + 1]!, values[b * 16 + k]!, values[b * 16 + k + 1]!]) {
+      if (v > 0) above += v;
+      else below -= v;
+    }
+    if (above > MADD_SUM || below > MADD_SUM) return false;
+  }
+  return true;
+}
+
+/** The blocks for the build `madd`: pairs, an empty block beside one that has no partner or may not be added to it. */
+export function inPairs({ counts, columns, values, sums }: Int8Blocks): Int8Blocks {
+  const order: number[] = [];
+  const next = new Int32Array(counts.length);
+  for (let r = 0, e = 0; r < counts.length; r++) {
+    const from = order.length;
+    for (const end = e + counts[r]!; e < end; ) {
+      const both = e + 1 < end && addable(values, e, e + 1);
+      // A number below zero stands for an empty block at the place of that one.
+      order.push(e, both ? e + 1 : ~e);
+      e += both ? 2 : 1;
+    }
+    next[r] = order.length - from;
+  }
+  const out = new Int8Array(order.length * 16);
+  order.forEach((e, i) => {
+    if (e >= 0) out.set(values.subarray(e * 16, e * 16 + 16), i * 16);
+  });
+  return { counts: next, columns: Int32Array.from(order, (e) => columns[e < 0 ? ~e : e]!), values: out, sums };
 }
 
 const words = (bytes: Int8Array): Int32Array => new Int32Array(bytes.buffer, 0, bytes.length / 4);

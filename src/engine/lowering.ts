@@ -5,7 +5,7 @@
  * emitted because the bias, residual or activation that follows may still join it.
  */
 import { InputError, sizeOf, type Tree } from "../core/index.js";
-import type { Tiles } from "../kernels/index.js";
+import type { Int8Flavor, Tiles } from "../kernels/index.js";
 import type { Operation, Program, ValueType } from "../program/index.js";
 import { bareGeometry, type ConvShape, geometries } from "./geometry.js";
 import type { Int8Param } from "./int8-param.js";
@@ -57,7 +57,7 @@ export interface LoweringOptions {
   /** Params and topologies rarely change: index lists may take longer to make. */
   readonly frozen: boolean;
   /** The build of the int8 kernels, where they are loaded. */
-  readonly int8?: "plain" | "relaxed" | undefined;
+  readonly int8?: Int8Flavor | undefined;
 }
 
 /** A kernel choice that the user can read: which step, which kernel, why. */

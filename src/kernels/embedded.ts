@@ -2,6 +2,7 @@
 import { wasmBase64 as plainBase64 } from "./generated/plain.js";
 import { wasmBase64 as relaxedBase64 } from "./generated/relaxed.js";
 import type { Flavor } from "./templates/emit.js";
+import type { Int8Flavor } from "./templates/int8/arithmetic.js";
 
 /** Flavours to choose from. */
 export const flavors: readonly Flavor[] = ["plain", "relaxed"];
@@ -9,9 +10,15 @@ export const flavors: readonly Flavor[] = ["plain", "relaxed"];
 /** A fresh copy of the engine's module. */
 export const moduleBytes = (flavor: Flavor): Uint8Array<ArrayBuffer> => decode(flavor === "plain" ? plainBase64 : relaxedBase64);
 
+const INT8 = {
+  plain: () => import("./generated/int8-plain.js"),
+  relaxed: () => import("./generated/int8-relaxed.js"),
+  madd: () => import("./generated/int8-madd.js"),
+} as const;
+
 /** The int8 kernels' module. */
-export async function int8Bytes(flavor: Flavor): Promise<Uint8Array<ArrayBuffer>> {
-  const { wasmBase64 } = await (flavor === "relaxed" ? import("./generated/int8-relaxed.js") : import("./generated/int8-plain.js"));
+export async function int8Bytes(flavor: Int8Flavor): Promise<Uint8Array<ArrayBuffer>> {
+  const { wasmBase64 } = await INT8[flavor]();
   return decode(wasmBase64);
 }
 

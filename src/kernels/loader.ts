@@ -6,6 +6,7 @@ import { flavors, int8Bytes, moduleBytes } from "./embedded.js";
 import { signatures, version } from "./generated/signatures.js";
 import type { Views } from "./reference/views.js";
 import type { Flavor } from "./templates/emit.js";
+import type { Int8Flavor } from "./templates/int8/arithmetic.js";
 
 /** The name of a kernel. */
 export type KernelName = keyof typeof signatures;
@@ -36,11 +37,12 @@ export interface Kernels {
   readonly maximumPages: number;
   readonly signatures: typeof signatures;
   /**
-   * Loads the int8 kernels onto the same memory, once; until then their instructions trap. Every build gives the same bits.
-   * @param flavor `relaxed` needs relaxed SIMD; default: relaxed where the host has it
+   * Loads the int8 kernels onto the same memory; until then their instructions trap. Every build gives the same bits; plans that were packed
+   * for one build run on that build alone.
+   * @param flavor all but `plain` need relaxed SIMD; default: relaxed where the host has it
    * @returns the build that is loaded, and its bytes: threads make their own instance from a copy in the shared memory
    */
-  loadInt8(flavor?: Flavor): Promise<Int8Module>;
+  loadInt8(flavor?: Int8Flavor): Promise<Int8Module>;
   /** The build that `loadInt8` loaded. */
   readonly int8: Int8Module | undefined;
   /** Typed views over the whole memory; call it again after anything may have grown the memory. */
@@ -49,7 +51,7 @@ export interface Kernels {
 
 /** The loaded module of the int8 kernels. */
 export interface Int8Module {
-  readonly flavor: Flavor;
+  readonly flavor: Int8Flavor;
   readonly bytes: Uint8Array;
 }
 
@@ -146,7 +148,7 @@ function moduleFor(flavor: Flavor, shared: boolean): Promise<WebAssembly.Module>
 }
 
 /** Compiles and instantiates the int8 kernels. @returns what runs one of their instructions */
-async function int8Kernels(memory: WebAssembly.Memory, flavor: Flavor, shared: boolean) {
+async function int8Kernels(memory: WebAssembly.Memory, flavor: Int8Flavor, shared: boolean) {
   const bytes = await int8Bytes(flavor);
   if (!shared) unshareMemory(bytes);
   const { instance } = await WebAssembly.instantiate(bytes, { env: { memory } });
@@ -207,7 +209,7 @@ export async function loadKernels(options: LoadOptions = {}): Promise<Kernels> {
   const made = given ? { memory: given, maximum: MOST_PAGES } : createMemory(pages, maximumPages, shared);
   const module = await moduleFor(flavor, shared);
   let int8: Int8Module | undefined;
-  let loading: Promise<Int8Module> | undefined;
+  const loading = new Map<Int8Flavor, ReturnType<typeof int8Kernels>>();
   let one: (pc: number) => void = () => {
     throw new InputError("kernels: an int8 instruction, and no int8 kernels are loaded; call loadInt8 first");
   };
@@ -230,15 +232,14 @@ export async function loadKernels(options: LoadOptions = {}): Promise<Kernels> {
     get int8() {
       return int8;
     },
-    loadInt8(asked) {
+    async loadInt8(asked) {
       const build = asked ?? (relaxed ? "relaxed" : "plain");
-      if (build === "relaxed" && !relaxed) throw new OptionError("loadInt8.flavor", "a flavour that this host runs (plain)", build);
-      loading ??= int8Kernels(memory, build, shared).then((loaded) => {
-        one = loaded.one;
-        int8 = loaded.module;
-        return int8;
-      });
-      return loading;
+      if (build !== "plain" && !relaxed) throw new OptionError("loadInt8.flavor", "a flavour that this host runs (plain)", build);
+      if (!loading.has(build)) loading.set(build, int8Kernels(memory, build, shared));
+      const loaded = await loading.get(build)!;
+      one = loaded.one;
+      int8 = loaded.module;
+      return int8;
     },
     views() {
       const buffer = memory.buffer;

@@ -91,7 +91,7 @@ export async function openSession(file: ModelFile, options: SessionOptions = {})
     throw new InputError('createSession: expected a clock in `now` with kernels: "measured", got none');
   const engine = options.engine ?? (await createEngine({ threads: options.threads ?? 1 }));
   try {
-    if (file.program.one.operations.some(({ op }) => op.endsWith("Int8"))) await engine.enableInt8();
+    if (file.program.one.operations.some(({ op }) => op.endsWith("Int8"))) await engine.enableInt8(undefined, now);
     return sessionOn(engine, file, kernels, options);
   } catch (error) {
     if (!options.engine) engine.close();

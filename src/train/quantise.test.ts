@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { createRng, type Tensor, type Tree, tensor } from "../core/index.js";
 import { createEngine } from "../engine/index.js";
-import { hasRelaxedSimd } from "../kernels/index.js";
+import { hasRelaxedSimd, type Int8Flavor } from "../kernels/index.js";
 import { atBatch, type BatchProgram, interpret } from "../program/index.js";
 import { calibrationOf } from "./prune/calibration.js";
 import { network, pictures } from "./prune/testing/networks.js";
@@ -77,7 +77,7 @@ describe.each(Object.keys(NETWORKS) as (keyof typeof NETWORKS)[])("quantised %s"
     const { made, program, params } = await quantised(name);
     const inputs = pictureOf(made.program, 2);
     const want = Object.values(interpret(atBatch(made.program, 2), { params: made.params, inputs }).outputs)[0]!;
-    const builds = (hasRelaxedSimd() ? ["plain", "relaxed"] : ["plain"]) as ("plain" | "relaxed")[];
+    const builds = (hasRelaxedSimd() ? ["plain", "relaxed", "madd"] : ["plain"]) as Int8Flavor[];
     for (const build of builds) {
       for (const threads of [1, 2]) {
         const engine = await createEngine({ threads });

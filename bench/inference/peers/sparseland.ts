@@ -39,12 +39,16 @@ const int8: Peer = {
     const { bytes, expected, note } = await int8File(network, exampleInput(network.inputShape.reduce((a, b) => a * b, 1)));
     const start = performance.now();
     const engine = await createEngine({ threads });
-    const session = await createSession(readModel(bytes), { engine });
+    const session = await createSession(readModel(bytes), { engine, now: () => performance.now() });
     const loadMs = performance.now() - start;
     const build = engine.kernels.int8!.flavor;
     return {
       loadMs,
-      own: { expected, tolerance: 0.2, note: `int8, ${build === "relaxed" ? "relaxed dot product" : "plain SIMD"}; ${note}` },
+      own: {
+        expected,
+        tolerance: 0.2,
+        note: `int8, ${{ plain: "plain SIMD", relaxed: "relaxed dot product", madd: "relaxed products in pairs" }[build]}; ${note}`,
+      },
       run: (x) => session.run({ x })["y"]!.data,
       close() {
         session.close();

@@ -6,7 +6,7 @@
 import { InputError } from "../../core/index.js";
 import { type Int8ConvAttrs, int8Constants, int8RowSums, int8Weights, type Operation } from "../../program/index.js";
 import { type ConvShape, convOf, depthwiseInt8Fits } from "../geometry.js";
-import { type Int8Blocks, type Int8Param, packDepthwise, packRows, toBlocks } from "../int8-param.js";
+import { type Int8Blocks, type Int8Param, inPairs, packDepthwise, packRows, toBlocks } from "../int8-param.js";
 import { type Planes, planesOf, ROWS } from "../layout.js";
 import { at, type Lowering, local, ONE, type Placed, whole } from "../lowering.js";
 import type { Domain } from "../step.js";
@@ -139,7 +139,8 @@ export function lowerConvInt8(l: Lowering, operation: Operation): void {
     return;
   }
   const blocks = toBlocks(weight);
-  blocksForward(l, conv, input, blocks, constants(l, blocks.sums, scale, bias, attrs), tail);
+  const packed = l.options.int8 === "madd" ? inPairs(blocks) : blocks;
+  blocksForward(l, conv, input, packed, constants(l, blocks.sums, scale, bias, attrs), tail);
   const all = blocks.counts.length * Math.ceil(conv.c / 4) * conv.taps.length;
   l.decide(
     operation,

@@ -7,7 +7,20 @@
  * Requantisation, per output channel:  y = clamp(zero + round(scale * sum [+ rs * (r - rz)]), lo, hi), in f32, halves to even, by adding
  * 1.5 * 2^23; exact while |scale * sum| < 2^21, which the engine checks.
  */
-import { type Flavor, INLINE } from "../emit.js";
+import { INLINE } from "../emit.js";
+
+/**
+ * Builds of the int8 kernels. `plain`: products of i16 pairs. `relaxed`: the dot product of four, one instruction where the machine has it
+ * for WebAssembly (AVX-VNNI, ARM's SDOT). `madd`: products and sums of two in i16, of two blocks added before they are widened; for
+ * machines where the former takes five instructions.
+ */
+export type Int8Flavor = "plain" | "relaxed" | "madd";
+
+/** Declares \`ones\`, i16 ones that no compiler knows to be constant: it would make them anew at every use. */
+export const ones = (pointer: string): string => `const seed = v128.load(${pointer}), ones = i16x8.neg(i16x8.eq(seed, seed));`;
+
+/** Most that weights of one sign may sum to where products with activations are added in i16. */
+export const MADD_SUM = 258;
 
 /** Bytes of a 4x4 block in the weight stream: distance to the next block's input (i32), then weights of 4 outputs x 4 inputs. */
 export const BLOCK_BYTES = 20;
@@ -24,18 +37,25 @@ export interface Dots {
   readonly data: (name: string, bytes: string) => string;
   /** The sum as an expression of i32x4. */
   readonly value: (name: string, start: string) => string;
+  /** Declarations that a kernel begins with; `pointer` is anything readable. */
+  readonly begin: (pointer: string) => string;
 }
 
-export const dots = (flavor: Flavor): Dots =>
-  flavor === "relaxed"
+export const dots = (flavor: Int8Flavor): Dots =>
+  flavor !== "plain"
     ? {
+        begin: (pointer) => (flavor === "madd" ? ones(pointer) : ""),
         open: (a) => `let ${a} = i32x4.splat(0);`,
-        add: (a, w, x) => `${a} = i32x4.relaxed_dot_i8x16_i7x16_add_s(${w}, ${x}, ${a});`,
+        add: (a, w, x) =>
+          flavor === "madd"
+            ? `${a} = i32x4.add(${a}, i32x4.dot_i16x8_s(i16x8.relaxed_dot_i8x16_i7x16_s(${w}, ${x}), ones));`
+            : `${a} = i32x4.relaxed_dot_i8x16_i7x16_add_s(${w}, ${x}, ${a});`,
         weight: (name, bytes) => `const ${name} = ${bytes};`,
         data: (name, bytes) => `const ${name} = ${bytes};`,
         value: (a, start) => `i32x4.add(${a}, ${start})`,
       }
     : {
+        begin: () => "",
         open: (a) => `let ${a}L = i32x4.splat(0), ${a}H = i32x4.splat(0);`,
         add: (a, w, x) =>
           `${a}L = i32x4.add(${a}L, i32x4.dot_i16x8_s(${w}L, ${x}L)); ${a}H = i32x4.add(${a}H, i32x4.dot_i16x8_s(${w}H, ${x}H));`,

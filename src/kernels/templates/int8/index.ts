@@ -2,15 +2,15 @@
  * The int8 kernels: a module of their own on the engine's memory, loaded when a program needs it. Their numbers start at INT8_FIRST;
  * the dispatcher hands such an instruction on to `int8`.
  */
-import type { Flavor, Template } from "../emit.js";
-import { HELPERS } from "./arithmetic.js";
+import type { Template } from "../emit.js";
+import { HELPERS, type Int8Flavor } from "./arithmetic.js";
 import { int8Planes } from "./planes.js";
 import { int8Products } from "./products.js";
 
 /** Number of the first int8 kernel. */
 export const INT8_FIRST = 1000;
 
-export const int8Templates: readonly ((flavor: Flavor) => Template)[] = [
+export const int8Templates: readonly ((flavor: Int8Flavor) => Template)[] = [
   () => ({ helpers: HELPERS, kernels: [] }),
   int8Products,
   int8Planes,

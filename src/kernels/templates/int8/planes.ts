@@ -2,14 +2,14 @@
  * Int8 kernels that go over quads plane by plane: depthwise 3x3, between f32 and bytes, mean, maximum, borders. Rows of at least four
  * pixels; the last vector of a row overlaps the one before where four does not divide it.
  */
-import { type Flavor, type KernelSource, seq, type Template } from "../emit.js";
-import { dots, TRANSPOSE } from "./arithmetic.js";
+import { type KernelSource, seq, type Template } from "../emit.js";
+import { dots, type Int8Flavor, TRANSPOSE } from "./arithmetic.js";
 
 /**
  * Depthwise 3x3, zero point 0 of x, `pad` rows and columns of zeros before: 1, or with stride 2 also 0 (as TensorFlow pads even planes). Sixteen bytes hold four pixels of a row; transposed, each i32 lane holds one channel of
  * those four pixels: three taps of an output pixel, and (stride 1) of its right neighbour with the weights moved on by a byte.
  */
-function depthwise(flavor: Flavor, stride: 1 | 2): KernelSource {
+function depthwise(flavor: Int8Flavor, stride: 1 | 2): KernelSource {
   const d = dots(flavor);
   const turned = (at: string, mask?: string) => {
     const load = mask ? `v128.and(v128.load(${at}), ${mask})` : `v128.load(${at})`;
@@ -45,6 +45,7 @@ function depthwise(flavor: Flavor, stride: 1 | 2): KernelSource {
  const Z = i8x16.splat(0), vlo = i8x16.splat(i8(lo)), vhi = i8x16.splat(i8(hi)), vz = i32x4.splat(zero), last = usize(w - 4) * 4;
  // Pixel -1 of a row, and the pixel after its last, lie outside.
  const first = i32x4(pad ? 0 : -1, -1, -1, -1), edge = ${stride === 1 ? "i32x4(-1, -1, -1, 0)" : "i32x4(-1, -1, (w - 1) * 2 + 2 - pad < xw ? -1 : 0, -1)"};
+ ${d.begin("scale")}
  x += usize(1 - pad) * (xrs + 4);
  for (let i: i32 = 0; i < c; ++i) {
   ${seq(3)
@@ -177,6 +178,6 @@ const fill: KernelSource = {
 };
 
 /** Kernels over planes of the int8 module. */
-export function int8Planes(flavor: Flavor): Template {
+export function int8Planes(flavor: Int8Flavor): Template {
   return { kernels: [depthwise(flavor, 1), depthwise(flavor, 2), quantise, dequantise, mean, maximum, border, fill] };
 }
