@@ -7,15 +7,18 @@
  * The data folder holds `mobilenet/` (TFLite files and weights) and `imagenet-sample/` (labels.csv, images). Every fifth picture calibrates,
  * the others are counted.
  */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import jpeg from "jpeg-js";
 import { createRng, type Tensor, type Tree } from "../../src/core/index.js";
 import { createEngine } from "../../src/engine/index.js";
-import { dataFile, fromGraph } from "../../src/program/import/testing/real-files.js";
 import { type BatchProgram, importTflite } from "../../src/program/index.js";
 import { createSession, type ModelFile, packModel, readModel, writeModel } from "../../src/runtime/index.js";
 import { type Calibration, pruneProgram, quantise } from "../../src/train/index.js";
+import { joinTflite } from "./formats/tflite-graph.js";
 
 const limit = Number(process.argv[2] ?? 500);
+const dataFile = (path: string): Uint8Array => readFileSync(join(process.env["SPARSELAND_DATA"] ?? "../shared/data", path));
 const text = (path: string) => new TextDecoder().decode(dataFile(path));
 
 interface Pictures {
@@ -119,6 +122,7 @@ async function rows(network: string, model: { program: BatchProgram; params: Tre
   }
 }
 
+const V2 = "mobilenet/mobilenet_v2_1.0_224_quant";
 await rows("MobileNetV1-0.25-128", importTflite(dataFile("mobilenet/mobilenet_v1_0.25_128_quant.tflite")), 128);
-await rows("MobileNetV2-1.0-224", importTflite(fromGraph("mobilenet/mobilenet_v2_1.0_224_quant")), 224);
+await rows("MobileNetV2-1.0-224", importTflite(joinTflite(text(`${V2}.graph.json`), dataFile(`${V2}.safetensors`))), 224);
 engine.close();

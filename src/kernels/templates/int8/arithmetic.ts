@@ -16,8 +16,16 @@ import { INLINE } from "../emit.js";
  */
 export type Int8Flavor = "plain" | "relaxed" | "madd";
 
-/** Declares \`ones\`, i16 ones that no compiler knows to be constant: it would make them anew at every use. */
-export const ones = (pointer: string): string => `const seed = v128.load(${pointer}), ones = i16x8.neg(i16x8.eq(seed, seed));`;
+/** 4 pixels x 4 channels of bytes, transposed. */
+const TRANSPOSE = "0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15";
+
+/**
+ * Vectors that every kernel needs: `mask`, which transposes 4 pixels x 4 channels, i16 `ones`, and f32 `magic`, 1.5 * 2^23 (bits 0x4B400000). Made from memory at `pointer` (anything
+ * readable) so that no compiler knows them to be constant: V8 makes constants and the masks of shuffles anew at every use, which took
+ * twice the depthwise kernel's time.
+ */
+export const begin = (pointer: string): string =>
+  `const seed = v128.load(${pointer}), mask = i8x16.add(i8x16(${TRANSPOSE}), i8x16.sub(seed, seed)), ones = i16x8.neg(i16x8.eq(seed, seed)), magic = i32x4.add(i32x4.splat(0x4B400000), i32x4.sub(seed, seed));`;
 
 /** Most that weights of one sign may sum to where products with activations are added in i16. */
 export const MADD_SUM = 258;
@@ -37,14 +45,11 @@ export interface Dots {
   readonly data: (name: string, bytes: string) => string;
   /** The sum as an expression of i32x4. */
   readonly value: (name: string, start: string) => string;
-  /** Declarations that a kernel begins with; `pointer` is anything readable. */
-  readonly begin: (pointer: string) => string;
 }
 
 export const dots = (flavor: Int8Flavor): Dots =>
   flavor !== "plain"
     ? {
-        begin: (pointer) => (flavor === "madd" ? ones(pointer) : ""),
         open: (a) => `let ${a} = i32x4.splat(0);`,
         add: (a, w, x) =>
           flavor === "madd"
@@ -55,7 +60,6 @@ export const dots = (flavor: Int8Flavor): Dots =>
         value: (a, start) => `i32x4.add(${a}, ${start})`,
       }
     : {
-        begin: () => "",
         open: (a) => `let ${a}L = i32x4.splat(0), ${a}H = i32x4.splat(0);`,
         add: (a, w, x) =>
           `${a}L = i32x4.add(${a}L, i32x4.dot_i16x8_s(${w}L, ${x}L)); ${a}H = i32x4.add(${a}H, i32x4.dot_i16x8_s(${w}H, ${x}H));`,
@@ -66,14 +70,12 @@ export const dots = (flavor: Int8Flavor): Dots =>
         value: (a, start) => `i32x4.add(q8_pairs(${a}L, ${a}H), ${start})`,
       };
 
-/** 4 pixels x 4 channels of bytes, transposed. */
-export const TRANSPOSE = "0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15";
-
-export const HELPERS = `
+/** Functions that the kernels share. */
+export const helpers = (flavor: Int8Flavor): string => `
 ${INLINE}function q8_pairs(a: v128, b: v128): v128 { return i32x4.add(v128.shuffle<i32>(a, b, 0, 2, 4, 6), v128.shuffle<i32>(a, b, 1, 3, 5, 7)); }
-${INLINE}function q8_round(v: v128, zero: v128): v128 { return i32x4.add(i32x4.sub(f32x4.add(v, f32x4.splat(12582912.0)), i32x4.splat(0x4B400000)), zero); }
+${INLINE}function q8_round(v: v128, magic: v128, base: v128): v128 { return i32x4.add(f32x4.add(v, magic), base); }
 ${INLINE}function q8_narrow(a: v128, b: v128, c: v128, d: v128, lo: v128, hi: v128): v128 {
  return i8x16.min_s(hi, i8x16.max_s(lo, i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(a, b), i16x8.narrow_i32x4_s(c, d))));
 }
-${INLINE}function q8_turn(v: v128): v128 { return i8x16.shuffle(v, v, ${TRANSPOSE}); }
+${INLINE}function q8_turn(v: v128, mask: v128): v128 { return i8x16.${flavor === "plain" ? "swizzle" : "relaxed_swizzle"}(v, mask); }
 `;

@@ -3,7 +3,7 @@
  * the dispatcher hands such an instruction on to `int8`.
  */
 import type { Template } from "../emit.js";
-import { HELPERS, type Int8Flavor } from "./arithmetic.js";
+import { helpers, type Int8Flavor } from "./arithmetic.js";
 import { int8Planes } from "./planes.js";
 import { int8Products } from "./products.js";
 
@@ -11,7 +11,7 @@ import { int8Products } from "./products.js";
 export const INT8_FIRST = 1000;
 
 export const int8Templates: readonly ((flavor: Int8Flavor) => Template)[] = [
-  () => ({ helpers: HELPERS, kernels: [] }),
+  (flavor) => ({ helpers: helpers(flavor), kernels: [] }),
   int8Products,
   int8Planes,
 ];

@@ -3,7 +3,7 @@
  * pixels; the last vector of a row overlaps the one before where four does not divide it.
  */
 import { type KernelSource, seq, type Template } from "../emit.js";
-import { dots, type Int8Flavor, TRANSPOSE } from "./arithmetic.js";
+import { begin, dots, type Int8Flavor } from "./arithmetic.js";
 
 /**
  * Depthwise 3x3, zero point 0 of x, `pad` rows and columns of zeros before: 1, or with stride 2 also 0 (as TensorFlow pads even planes). Sixteen bytes hold four pixels of a row; transposed, each i32 lane holds one channel of
@@ -13,7 +13,7 @@ function depthwise(flavor: Int8Flavor, stride: 1 | 2): KernelSource {
   const d = dots(flavor);
   const turned = (at: string, mask?: string) => {
     const load = mask ? `v128.and(v128.load(${at}), ${mask})` : `v128.load(${at})`;
-    return `i8x16.shuffle(${load}, Z, ${TRANSPOSE})`;
+    return `q8_turn(${load}, mask)`;
   };
   const taps = (i: number, left: boolean, right: boolean): string => {
     if (stride === 1) {
@@ -24,7 +24,7 @@ function depthwise(flavor: Int8Flavor, stride: 1 | 2): KernelSource {
       `{ ${d.data("u", turned(`p + ${j * 8}`, left && j === 0 ? "first" : right && j === 3 ? "edge" : undefined))} ${d.add(`a${j}`, `k${i}`, "u")} }`;
     return `{ const p = p${i} + q * 2 - 4; ${seq(4).map(one).join("\n      ")} }`;
   };
-  const value = (j: number) => `q8_round(f32x4.mul(f, f32x4.convert_i32x4_s(${d.value(`a${j}`, "b")})), vz)`;
+  const value = (j: number) => `q8_round(f32x4.mul(f, f32x4.convert_i32x4_s(${d.value(`a${j}`, "b")})), magic, vz)`;
   const vector = (rows: readonly number[], left: boolean, right: boolean) => `{ ${seq(4)
     .map((j) => d.open(`a${j}`))
     .join(" ")}
@@ -42,10 +42,10 @@ function depthwise(flavor: Int8Flavor, stride: 1 | 2): KernelSource {
       "weight: usize", "bias: usize", "scale: usize", "lo: i32", "hi: i32", "zero: i32", "xh: i32", "xw: i32", "pad: i32",
     ], // biome-ignore format: a table
     body: `
- const Z = i8x16.splat(0), vlo = i8x16.splat(i8(lo)), vhi = i8x16.splat(i8(hi)), vz = i32x4.splat(zero), last = usize(w - 4) * 4;
+ ${begin("scale")}
+ const vlo = i8x16.splat(i8(lo)), vhi = i8x16.splat(i8(hi)), vz = i32x4.sub(i32x4.splat(zero), magic), last = usize(w - 4) * 4;
  // Pixel -1 of a row, and the pixel after its last, lie outside.
  const first = i32x4(pad ? 0 : -1, -1, -1, -1), edge = ${stride === 1 ? "i32x4(-1, -1, -1, 0)" : "i32x4(-1, -1, (w - 1) * 2 + 2 - pad < xw ? -1 : 0, -1)"};
- ${d.begin("scale")}
  x += usize(1 - pad) * (xrs + 4);
  for (let i: i32 = 0; i < c; ++i) {
   ${seq(3)
@@ -84,16 +84,16 @@ const quantise: KernelSource = {
   params: [
     "c: i32", "h: i32", "w: i32", "x: usize", "xps: usize", "xrs: usize", "y: usize", "yps: usize", "yrs: usize", "inv: f32", "zero: i32",
   ], // biome-ignore format: a table
-  body: `const s = f32x4.splat(inv), vz = i32x4.splat(zero), vlo = f32x4.splat(f32(zero * -1)), vhi = f32x4.splat(f32(zero * -1 + 127)), L = i8x16.splat(0), H = i8x16.splat(127);
+  body: `${begin("x")} const s = f32x4.splat(inv), vzero = i32x4.splat(zero), vz = i32x4.sub(vzero, magic), vlo = f32x4.splat(f32(zero * -1)), vhi = f32x4.splat(f32(zero * -1 + 127)), L = i8x16.splat(0), H = i8x16.splat(127);
 ${everyFour(
   `const p = x + r * xrs + usize(at) * 4;
     ${seq(4)
       .map(
         (k) =>
-          `const v${k} = g + ${k} < c ? q8_round(f32x4.pmin(vhi, f32x4.pmax(vlo, f32x4.mul(v128.load(p + xps * ${k}), s))), vz) : vz;`,
+          `const v${k} = g + ${k} < c ? q8_round(f32x4.pmin(vhi, f32x4.pmax(vlo, f32x4.mul(v128.load(p + xps * ${k}), s))), magic, vz) : vzero;`,
       )
       .join(" ")}
-    v128.store(y + r * yrs + usize(at) * 4, q8_turn(q8_narrow(v0, v1, v2, v3, L, H)));`,
+    v128.store(y + r * yrs + usize(at) * 4, q8_turn(q8_narrow(v0, v1, v2, v3, L, H), mask));`,
   "x += xps * 4; y += yps;",
 )}`,
 };
@@ -125,7 +125,8 @@ const mean: KernelSource = {
   params: [
     "c: i32", "h: i32", "w: i32", "x: usize", "xps: usize", "xrs: usize", "y: usize", "start: i32", "scale: f32", "zero: i32", "lo: i32", "hi: i32",
   ], // biome-ignore format: a table
-  body: `for (let g: i32 = 0; g < c; g += 4) {
+  body: `${begin("x")} const vz = i32x4.sub(i32x4.splat(zero), magic);
+ for (let g: i32 = 0; g < c; g += 4) {
   let a = i32x4.splat(start);
   for (let r: i32 = 0; r < h; ++r) {
    const p = x + usize(r) * xrs; let s = i16x8.splat(0), q: i32 = 0;
@@ -133,7 +134,7 @@ const mean: KernelSource = {
    for (; q < w; ++q) s = i16x8.add(s, i16x8.extend_low_i8x16_u(v128.load32_zero(p + usize(q) * 4)));
    a = i32x4.add(a, i32x4.add(i32x4.extend_low_i16x8_u(s), i32x4.extend_high_i16x8_u(s)));
   }
-  const v = q8_round(f32x4.mul(f32x4.splat(scale), f32x4.convert_i32x4_s(a)), i32x4.splat(zero));
+  const v = q8_round(f32x4.mul(f32x4.splat(scale), f32x4.convert_i32x4_s(a)), magic, vz);
   v128.store32_lane(y, q8_narrow(v, v, v, v, i8x16.splat(i8(lo)), i8x16.splat(i8(hi))), 0);
   x += xps; y += 4;
  }`,

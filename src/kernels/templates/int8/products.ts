@@ -3,7 +3,7 @@
  * taps are offsets), and one vector times a matrix.
  */
 import { INLINE, type KernelSource, seq, type Template } from "../emit.js";
-import { BLOCK_BYTES, dots, type Int8Flavor, ones } from "./arithmetic.js";
+import { BLOCK_BYTES, begin, dots, type Int8Flavor } from "./arithmetic.js";
 
 const PARAMS = [
   "nb: i32", "cnt: usize", "w: usize", "bias: usize", "scale: usize", "x: usize", "y: usize", "n: i32", "ys: usize",
@@ -43,10 +43,10 @@ function tile(flavor: Int8Flavor, pixels: 4 | 8): string {
       .map((p) => `${p * 4 + r}, 16, 16, 16`)
       .join(", ")}), vrz)))`;
   const out = (j: number, values: readonly string[]) =>
-    `v128.store(y, q8_turn(q8_narrow(${values.map((v) => `q8_round(${v}, vz)`).join(", ")}, vlo, vhi)), ${j * 16});`;
+    `v128.store(y, q8_turn(q8_narrow(${values.map((v) => `q8_round(${v}, magic, vz)`).join(", ")}, vlo, vhi), mask), ${j * 16});`;
   return `${INLINE}function q8_tile${pixels}(${PARAMS.join(", ")}): void {
- ${madd ? ones("scale") : ""}
- const vlo = i8x16.splat(i8(lo)), vhi = i8x16.splat(i8(hi)), vz = i32x4.splat(zero), vrs = f32x4.splat(rs), vrz = i32x4.splat(rz), Z = i8x16.splat(0);
+ ${begin("scale")}
+ const vlo = i8x16.splat(i8(lo)), vhi = i8x16.splat(i8(hi)), vz = i32x4.sub(i32x4.splat(zero), magic), vrs = f32x4.splat(rs), vrz = i32x4.splat(rz), Z = i8x16.splat(0);
  for (let i: i32 = 0; i < nb; ++i) {
   ${rows.map((r) => parts.map((j) => `let a${r}_${j} = i32x4.splat(0);`).join(" ")).join(" ")}
   const we = w + usize(load<i32>(cnt)) * ${BLOCK_BYTES}; cnt += 4;
@@ -107,7 +107,7 @@ function vector(flavor: Int8Flavor): KernelSource {
   return {
     name: "q8_linear",
     params: ["o: i32", "kb: i32", "w: usize", "x: usize", "start: usize", "scale: usize", "bias: usize", "y: usize"],
-    body: `${d.begin("scale")} for (let i: i32 = 0; i < o; i += 4) {
+    body: `${begin("scale")} for (let i: i32 = 0; i < o; i += 4) {
   ${rows.map((r) => d.open(`a${r}`)).join(" ")}
   for (let k: i32 = 0; k < kb; k += 16) {
    ${d.data("v", "v128.load(x + usize(k))")}
