@@ -71,7 +71,7 @@ function slimLoader(): string {
   const path = "src/kernels/loader.ts";
   let text = read(path);
   text = cut(path, text, /async function int8Kernels[\s\S]*?\n}\n/);
-  text = cut(path, text, /\n {4}loadInt8\(asked\) \{[\s\S]*?\n {4}\},/, "\n    loadInt8: () => int8Bytes(flavor),");
+  text = cut(path, text, /\n {4}async loadInt8\(asked\) \{[\s\S]*?\n {4}\},/, "\n    loadInt8: () => int8Bytes(flavor),");
   text = cut(path, text, /const RELAXED_PROBE = [\s\S]*?\]\);/);
   return cut(path, text, /WebAssembly\.validate\(RELAXED_PROBE\)/, "false");
 }
@@ -206,6 +206,7 @@ const substitutes: Readonly<Record<string, (path: string) => string>> = {
   "src/engine/params.ts": slimParams,
   "src/kernels/loader.ts": slimLoader,
   "src/kernels/tune.ts": untuned,
+  "src/kernels/choose-int8.ts": () => "export const chooseInt8 = (kernels) => kernels.loadInt8();\n",
   "src/engine/int8-param.ts": noInt8Params,
   "src/runtime/int8-file.ts": floatsOnly,
   "src/engine/lower/index.ts": slimRules,
