@@ -10,7 +10,7 @@ const TRAINING: ReadonlySet<string> = new Set(
 );
 
 /** Tiles that only `tune` takes; the browser bundle does not tune, and takes `defaultTiles`. */
-const TUNED: ReadonlySet<string> = new Set("sp1_24 sp1_32 sp1d_24 sp1d_32 gemm_4x8 gemm_6x8".split(" "));
+const TUNED: ReadonlySet<string> = new Set("sp1_24 sp1_32 gemm_4x8 gemm_6x8".split(" "));
 
 /** What the browser bundle's module leaves out. */
 export const NOT_IN_BROWSER: ReadonlySet<string> = new Set([...TRAINING, ...TUNED]);

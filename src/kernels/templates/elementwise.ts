@@ -45,12 +45,14 @@ const DEAR: Partial<Record<UnaryKind, string>> = {
 };
 
 /** Vectors a turn. */
-const TURN: Partial<Record<UnaryKind, number>> = { exp: 2, tanh: 2, sigmoid: 2, gelu: 2 };
+const TURN: Partial<Record<UnaryKind, number>> = { sigmoid: 2, gelu: 2 };
 
-const turn = (count: number, f: string): string =>
-  `for (; n >= ${count * 4}; n -= ${count * 4}) { ${seq(count)
-    .map((u) => `{ const v = v128.load(x, ${u * 16}); v128.store(y, ${f}, ${u * 16}); }`)
-    .join(" ")} x += ${count * 16}; y += ${count * 16}; }`;
+const turn = (count: number | undefined, f: string): string =>
+  count === undefined
+    ? ""
+    : `for (; n >= ${count * 4}; n -= ${count * 4}) { ${seq(count)
+        .map((u) => `{ const v = v128.load(x, ${u * 16}); v128.store(y, ${f}, ${u * 16}); }`)
+        .join(" ")} x += ${count * 16}; y += ${count * 16}; }`;
 
 /** @param unroll vectors a turn of the loops at memory speed; with 1 the dear functions stand in one loop each */
 const unary = (unroll: number): KernelSource => ({
@@ -67,7 +69,7 @@ ${Object.entries(CHEAP)
 ${Object.entries(DEAR)
   .map(
     ([kind, f]) =>
-      `case ${UNARY[kind as UnaryKind]}: ${unroll > 1 ? turn(TURN[kind as UnaryKind] ?? 1, f) : ""}
+      `case ${UNARY[kind as UnaryKind]}: ${unroll > 1 ? turn(TURN[kind as UnaryKind], f) : ""}
  for (; n > 0; n -= 4) { const v = part(x, n); putPart(y, ${f}, n); x += 16; y += 16; } break;`,
   )
   .join("\n")}

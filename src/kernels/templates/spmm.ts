@@ -64,13 +64,13 @@ function strip(flavor: Flavor, R: number, P: number, unroll: number, walk = ""):
 
 /** Strip widths by rows a block, widest first, with the unrolling of the entry loop that was measured best on 16 registers. */
 const WIDTHS: Readonly<Record<number, readonly (readonly [width: number, unroll: number])[]>> = {
-  1: [[32, 4], [28, 4], [24, 4], [20, 2], [16, 4], [12, 2], [8, 2], [4, 4]],
-  2: [[16, 4], [12, 2], [8, 2], [4, 2]],
-  4: [[8, 4], [4, 2]],
+  1: [[32, 1], [28, 4], [24, 4], [20, 1], [16, 4], [12, 1], [8, 1], [4, 2]],
+  2: [[16, 4], [12, 1], [8, 1], [4, 1]],
+  4: [[8, 4], [4, 1]],
 }; // biome-ignore format: a table
 
-/** Widest strips of sp1d_*. */
-export const WALKING_TILES = [24, 28, 32] as const;
+/** Widest strips of sp1d_*: 28 divides the planes of the usual networks, and 32 spill. */
+export const WALKING_TILES = [28] as const;
 
 /** The kernels' tiles: rows a block and widest strip. */
 export const SPMM_TILES = [
@@ -173,7 +173,7 @@ function sell4(flavor: Flavor): string {
 
 export function spmm(flavor: Flavor): Template {
   const strips = Object.entries(WIDTHS).flatMap(([R, list]) => list.map(([P, unroll]) => strip(flavor, Number(R), P, unroll)));
-  strips.push(...WIDTHS[1]!.map(([P, unroll]) => strip(flavor, 1, P, unroll, "d")));
+  strips.push(...WIDTHS[1]!.filter(([P]) => P <= WALKING_TILES[0]).map(([P, unroll]) => strip(flavor, 1, P, unroll, "d")));
   return {
     helpers: `${simdHelpers}
 /** Lanes of a strip's last vector that count where not all do, as a count and as a mask. */
