@@ -12,8 +12,8 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** The source file of a subpath such as `/data/node`. */
 function source(subpath: string): string {
-  const [, name = "", node] = subpath.split("/");
-  return pathToFileURL(join(root, "src", name, node ? "index.node.ts" : "index.ts")).href;
+  const [, name = "", part] = subpath.split("/");
+  return pathToFileURL(join(root, "src", name, part ? `index.${part}.ts` : "index.ts")).href;
 }
 const shown = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value));
 

@@ -110,7 +110,7 @@ function pictures(
 }
 
 /** A batch that the model can run: its own where it is fixed. */
-const fit = ({ batch }: Pick<Source, "batch">, wanted: number): number => (batch === "any" ? wanted : batch.fixed);
+const sizeFor = ({ batch }: Pick<Source, "batch">, wanted: number): number => (batch === "any" ? wanted : batch.fixed);
 
 /** Labelled examples of one input. */
 function labelled(splits: DatasetSplits, source: Pick<Source, "batch">, notes: readonly string[]): TaskData {
@@ -119,13 +119,13 @@ function labelled(splits: DatasetSplits, source: Pick<Source, "batch">, notes: r
     count: splits.train.count,
     splits,
     normalisation: splits.test.normalisation,
-    calibration: (program, count, rng, size) => calibrationOf(program, splits.train, count, rng, fit(source, size)),
+    calibration: (program, count, rng, size) => calibrationOf(program, splits.train, count, rng, sizeFor(source, size)),
     score: async (engine, program, params) => ({
-      accuracy: accuracyOf(engine, program, params, splits.test, fit(source, Math.min(200, splits.test.count))),
+      accuracy: accuracyOf(engine, program, params, splits.test, sizeFor(source, Math.min(200, splits.test.count))),
       deviation: null,
     }),
     scoreFile: async (engine, file) => ({
-      accuracy: await accuracyOfFile(engine, file, splits.test, fit(source, Math.min(100, splits.test.count))),
+      accuracy: await accuracyOfFile(engine, file, splits.test, sizeFor(source, Math.min(100, splits.test.count))),
       deviation: null,
     }),
   };

@@ -34,7 +34,7 @@ describe("numbers as people read them", () => {
     [amount(12), "12"],
     [milliseconds(0.01234), "0.0123"],
     [milliseconds(123.4), "123"],
-    [times(3.14159), "3.14×"],
+    [times(2.6789), "2.68×"],
     [points(-0.0123), "−1.23"],
     [points(0), "±0.00"],
   ])("%s is %s", (found, wanted) => expect(found).toBe(wanted));

@@ -21,17 +21,17 @@ export function entriesOf({ exports }: PackageJson): string[] {
 }
 
 /**
- * What `exports` must say: `./<folder>` for each `src/<folder>/index.ts`, `./<folder>/node` for each `index.node.ts`; and within the
- * first the condition `browser` where there is an `index.browser.ts`.
+ * What `exports` must say: `./<folder>` for each `src/<folder>/index.ts`, `./<folder>/node` for each `index.node.ts`, `./<folder>/int8`
+ * for each `index.int8.ts`; and the condition `browser` where there is an `index.browser.ts` or `index.int8.browser.ts` beside.
  */
 export function expectedExports(project: Project): Record<string, Entry> {
   const out: Record<string, Entry> = {};
   for (const path of [...project.keys()].sort()) {
-    const [, folder, node] = /^src\/(?:([^/]+)\/)?index(\.node)?\.ts$/.exec(path) ?? [];
+    const [, folder, part] = /^src\/(?:([^/]+)\/)?index(?:\.(node|int8))?\.ts$/.exec(path) ?? [];
     if (folder === undefined && path !== "src/index.ts") continue;
     const stem = `./dist/${path.replace(/\.ts$/, "")}`;
-    const browser = !node && project.has(path.replace(/\.ts$/, ".browser.ts")) ? { browser: `${stem}.browser.js` } : {};
-    out[folder === undefined ? "." : `./${folder}${node ? "/node" : ""}`] = {
+    const browser = project.has(path.replace(/\.ts$/, ".browser.ts")) ? { browser: `${stem}.browser.js` } : {};
+    out[folder === undefined ? "." : `./${folder}${part ? `/${part}` : ""}`] = {
       types: `${stem}.d.ts`,
       ...browser,
       default: `${stem}.js`,

@@ -61,7 +61,15 @@ function worker({ say, quiet, force }) {
   const skip = (path) => path.startsWith("src/runtime/generated") || path.endsWith(".test.ts");
   const inputs = ["core", "formats", "kernels", "program", "engine", "runtime"].map((folder) => `src/${folder}`);
   const hash = hashOf([...inputs, "scripts/build-worker.ts", "scripts/lib/worker-script.ts", "package-lock.json"], skip);
-  if (!force && !isStale("worker", hash, ["src/runtime/generated/worker.ts"])) return;
+  if (
+    !force &&
+    !isStale(
+      "worker",
+      hash,
+      ["worker.ts", "worker-int8.ts"].map((name) => `src/runtime/generated/${name}`),
+    )
+  )
+    return;
   say("building the browser's worker");
   runPackage("building the worker", "tsx/dist/cli.mjs", ["scripts/build-worker.ts"], { quiet });
   markDone("worker", hash);

@@ -8,13 +8,42 @@ import { join } from "node:path";
 import { type BuildOptions, build, type Plugin } from "esbuild";
 import { compress } from "lzma1";
 import { wasmBase64 } from "../../src/kernels/generated/inference.js";
+import { wasmBase64 as int8Madd } from "../../src/kernels/generated/int8-madd.js";
+import { wasmBase64 as int8Plain } from "../../src/kernels/generated/int8-plain.js";
+import { wasmBase64 as int8Relaxed } from "../../src/kernels/generated/int8-relaxed.js";
 import { signatures } from "../../src/kernels/generated/signatures.js";
 import { NOT_IN_BROWSER } from "../../src/kernels/templates/browser.js";
 import { INT8_FIRST } from "../../src/kernels/templates/int8/index.js";
-import { NOT_IN_BROWSER_OPS } from "../../src/program/ops/browser.js";
+import { INT8_OPS, NOT_IN_BROWSER_OPS } from "../../src/program/ops/browser.js";
 import { root } from "../checks/project.js";
 
 const read = (path: string): string => readFileSync(join(root, path), "utf8");
+
+/** What a worker can run: float programs alone, or int8 programs too, which takes some 15 KB more. */
+export type WorkerKind = "float" | "int8";
+
+/** The int8 modules in the order in which they follow the engine's own in the payload. */
+const INT8_MODULES = Object.entries({ plain: int8Plain, relaxed: int8Relaxed, madd: int8Madd }).map(
+  ([flavor, base64]) => [flavor, Buffer.from(base64, "base64")] as const,
+);
+const engineModule = Buffer.from(wasmBase64, "base64");
+
+/** Operations that each kind leaves out. */
+const left: Readonly<Record<WorkerKind, ReadonlySet<string>>> = {
+  float: NOT_IN_BROWSER_OPS,
+  int8: new Set([...NOT_IN_BROWSER_OPS].filter((name) => !INT8_OPS.has(name))),
+};
+
+/** Compiled modules, one after another in a global that the bootstrap has set. */
+function embeddedWithInt8(): string {
+  let end = engineModule.length;
+  const ranges = INT8_MODULES.map(([flavor, { length }]) => [flavor, [end, (end += length)]]);
+  return `export const flavors = ["plain"];
+export const moduleBytes = () => globalThis.sparselandKernels.slice(0, ${engineModule.length});
+const ranges = ${JSON.stringify(Object.fromEntries(ranges))};
+export const int8Bytes = async (flavor) => globalThis.sparselandKernels.slice(...ranges[flavor]);
+`;
+}
 
 /** Compiled modules: the bootstrap has left the one there is in a global. */
 const embedded = () =>
@@ -22,15 +51,15 @@ const embedded = () =>
 export const flavors = ["plain"];
 export const moduleBytes = () => globalThis.sparselandKernels.slice();
 export async function int8Bytes() {
-  throw new InputError("the browser bundle has no int8 kernels; load a model with float weights");
+  throw new InputError("this bundle has no int8 kernels; import from sparseland/runtime/int8");
 }
 `;
 
 /** Signatures of the kernels that the module has, as one string: `name id param: type, ...` a line. */
-function slimSignatures(): string {
+function slimSignatures(kind: WorkerKind): string {
   const short = { usize: "", i32: ":", f32: "." } as const;
   const lines = Object.entries(signatures)
-    .filter(([name, { id }]) => id < INT8_FIRST && !NOT_IN_BROWSER.has(name))
+    .filter(([name, { id }]) => (kind === "int8" || id < INT8_FIRST) && !NOT_IN_BROWSER.has(name))
     .map(([name, { id, params }]) =>
       [name, id, ...params.map((p) => p.replace(/: (\w+)$/, (_, type: keyof typeof short) => short[type]))].join(" "),
     );
@@ -80,7 +109,7 @@ function slimLoader(): string {
 const floatsOnly = () => `import { FormatError } from "../core/index.js";
 export const INT8_KEY = "sparseland.int8";
 export function readInt8Key(entries) {
-  if (entries !== undefined) throw new FormatError("model", "the browser bundle runs float weights only; this file has int8 weights");
+  if (entries !== undefined) throw new FormatError("model", "this bundle runs float weights only, and this file has int8 weights; import load from sparseland/runtime/int8");
   return new Map();
 }
 export const readInt8 = () => {};
@@ -97,16 +126,16 @@ const untuned = () =>
   'export const defaultTiles = () => ({ sp1: "sp1_28", gemm: "gemm_5x8" });\nexport const tune = (arena) => defaultTiles(arena.kernels);\n';
 
 /** Lowering rules by operation, without those that no program in a browser needs. */
-function slimRules(): string {
+function slimRules(kind: WorkerKind): string {
   const text = read("src/engine/lower/index.ts");
   const gone = new Set<string>();
   const lines = text.split("\n").filter((line) => {
     const name = /^ {2}(\w+): lower\w+,$/.exec(line)?.[1] ?? /^rules\["(\w+)"\]/.exec(line)?.[1];
-    if (name === undefined || !NOT_IN_BROWSER_OPS.has(name)) return true;
+    if (name === undefined || !left[kind].has(name)) return true;
     gone.add(name);
     return false;
   });
-  const missed = [...NOT_IN_BROWSER_OPS].filter((name) => !gone.has(name));
+  const missed = [...left[kind]].filter((name) => !gone.has(name));
   if (missed.length) throw new Error(`worker-script: src/engine/lower/index.ts has no rule to leave out for ${missed.join(", ")}`);
   // Files whose rules are all gone are not read: they may import what the slim modules lack.
   const rest = lines.filter((line) => !line.startsWith("import ")).join("\n");
@@ -170,24 +199,24 @@ function slimLowering(path: string): string {
 }
 
 /** The registry: only operations that inference programs may hold. */
-function slimRegistry(): string {
+function slimRegistry(kind: WorkerKind): string {
   const folder = "src/program/ops";
   const families = [...read(`${folder}/index.ts`).matchAll(/^import (?:\* as \w+|\{ unaryOps \}) from "\.\/([\w-]+)\.js";$/gm)].map(
     (m) => m[1]!,
   );
   const imports: string[] = [];
   const names: string[] = [];
-  const left = new Set(NOT_IN_BROWSER_OPS);
+  const unwanted = new Set(left[kind]);
   for (const family of families) {
     if (family === "unary") continue;
     const defs = [...read(`${folder}/${family}.ts`).matchAll(/^export const (\w+)Op\b/gm)]
       .map((m) => m[1]!)
-      .filter((name) => !left.delete(name))
+      .filter((name) => !unwanted.delete(name))
       .map((name) => `${name}Op`);
     if (defs.length) imports.push(`import { ${defs.join(", ")} } from "./${family}.js";`);
     names.push(...defs);
   }
-  if (left.size) throw new Error(`worker-script: ${folder} has no operations ${[...left].join(", ")} to leave out`);
+  if (unwanted.size) throw new Error(`worker-script: ${folder} has no operations ${[...unwanted].join(", ")} to leave out`);
   return `import { InputError } from "../../core/index.js";
 ${imports.join("\n")}
 import { unaryOps } from "./unary.js";
@@ -200,34 +229,48 @@ export function operationNamed(name) {
 `;
 }
 
-const substitutes: Readonly<Record<string, (path: string) => string>> = {
-  "src/kernels/embedded.ts": embedded,
-  "src/kernels/generated/signatures.ts": slimSignatures,
+/** What is put in a file's place. */
+type Substitutes = Readonly<Record<string, (path: string) => string>>;
+
+const common = (kind: WorkerKind): Substitutes => ({
+  "src/kernels/generated/signatures.ts": () => slimSignatures(kind),
   "src/engine/params.ts": slimParams,
-  "src/kernels/loader.ts": slimLoader,
   "src/kernels/tune.ts": untuned,
-  "src/kernels/choose-int8.ts": () => "export const chooseInt8 = (kernels) => kernels.loadInt8();\n",
-  "src/engine/int8-param.ts": noInt8Params,
-  "src/runtime/int8-file.ts": floatsOnly,
-  "src/engine/lower/index.ts": slimRules,
+  "src/engine/lower/index.ts": () => slimRules(kind),
   "src/program/index.ts": () => read("src/program/inference.ts"),
-  "src/program/ops/index.ts": slimRegistry,
+  "src/program/ops/index.ts": () => slimRegistry(kind),
+});
+
+const substitutes: Readonly<Record<WorkerKind, Substitutes>> = {
+  float: {
+    ...common("float"),
+    "src/kernels/embedded.ts": embedded,
+    "src/kernels/loader.ts": slimLoader,
+    "src/kernels/choose-int8.ts": () => "export const chooseInt8 = (kernels) => kernels.loadInt8();\n",
+    "src/engine/int8-param.ts": noInt8Params,
+    "src/runtime/int8-file.ts": floatsOnly,
+  },
+  int8: {
+    ...common("int8"),
+    "src/kernels/embedded.ts": embeddedWithInt8,
+    "src/program/index.ts": () => `${read("src/program/inference.ts")}export * from "./ops/int8.js";\n`,
+  },
 };
 
 const isOperation = /^src\/program\/ops\/(?!support)[\w-]+\.ts$/;
 
-const slim: Plugin = {
+const slim = (kind: WorkerKind): Plugin => ({
   name: "inference only",
   setup({ onLoad }) {
     onLoad({ filter: /\.ts$/ }, ({ path }) => {
       const from = path.slice(root.length).replaceAll("\\", "/").replace(/^\//, "");
       const make =
-        substitutes[from] ??
+        substitutes[kind][from] ??
         (isOperation.test(from) ? slimOperation : from.startsWith("src/engine/lower/") ? slimLowering : undefined);
       return make ? { contents: make(path), loader: "ts" } : undefined;
     });
   },
-};
+});
 
 const options = {
   bundle: true,
@@ -240,11 +283,13 @@ const options = {
 } as const satisfies BuildOptions;
 
 /** The engine's script before it is packed, with sizes by file. */
-export async function bundleEngine(): Promise<{ readonly script: Uint8Array; readonly inputs: Readonly<Record<string, number>> }> {
+export async function bundleEngine(
+  kind: WorkerKind,
+): Promise<{ readonly script: Uint8Array; readonly inputs: Readonly<Record<string, number>> }> {
   const { outputFiles, metafile } = await build({
     ...options,
     entryPoints: [join(root, "src/runtime/worker.ts")],
-    plugins: [slim],
+    plugins: [slim(kind)],
     metafile: true,
   });
   const text = outputFiles[0]!.text;
@@ -259,9 +304,9 @@ export async function bundleEngine(): Promise<{ readonly script: Uint8Array; rea
 }
 
 /** The whole worker script. */
-export async function makeWorkerScript(): Promise<string> {
-  const { script } = await bundleEngine();
-  const kernels = Buffer.from(wasmBase64, "base64");
+export async function makeWorkerScript(kind: WorkerKind): Promise<string> {
+  const { script } = await bundleEngine(kind);
+  const kernels = Buffer.concat([engineModule, ...(kind === "int8" ? INT8_MODULES.map(([, bytes]) => bytes) : [])]);
   const payload = Buffer.alloc(4 + script.length + kernels.length);
   payload.writeUInt32BE(script.length, 0);
   payload.set(script, 4);

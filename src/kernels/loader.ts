@@ -233,8 +233,11 @@ export async function loadKernels(options: LoadOptions = {}): Promise<Kernels> {
       return int8;
     },
     async loadInt8(asked) {
-      const build = asked ?? (relaxed ? "relaxed" : "plain");
-      if (build !== "plain" && !relaxed) throw new OptionError("loadInt8.flavor", "a flavour that this host runs (plain)", build);
+      // Which builds of the float kernels there are has no say here: a bundle may carry the plain one alone.
+      const relaxedRuns = hasRelaxedSimd();
+      const build = asked ?? (relaxedRuns ? "relaxed" : "plain");
+      if (build !== "plain" && !relaxedRuns)
+        throw new OptionError("loadInt8.flavor", "a flavour that this host runs (plain)", build);
       if (!loading.has(build)) loading.set(build, int8Kernels(memory, build, shared));
       const loaded = await loading.get(build)!;
       one = loaded.one;

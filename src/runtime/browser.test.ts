@@ -5,7 +5,8 @@ import type { AddressInfo } from "node:net";
 import { build } from "esbuild";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type AsyncSession, createSession, type LayerTiming, type LoadProgress } from "./index.js";
+import { type AsyncSession, createSession, type LayerTiming, type LoadProgress, packModel, writeModel } from "./index.js";
+import { int8Model } from "./testing/int8-model.js";
 import { bytesOf, convModel, noise } from "./testing/models.js";
 
 const executablePath = process.env["SPARSELAND_CHROMIUM"] ?? "/usr/bin/chromium";
@@ -19,6 +20,7 @@ const SPY = `{ const Real = Worker; self.Worker = class extends Real { construct
 /** What the page offers to the tests. `started` holds the workers that the page itself started, `nested` what theirs said. */
 const PAGE = `
 import { createRuntime, load } from "./index.browser.js";
+import { load as loadInt8 } from "./index.int8.browser.js";
 globalThis.started = [];
 globalThis.nested = [];
 const RealWorker = globalThis.Worker;
@@ -26,7 +28,7 @@ globalThis.Worker = class extends RealWorker { constructor(...a) { super(...a); 
   this.addEventListener("message", ({ data }) => { if (data.nested) globalThis.nested.push(data.nested); }); } };
 const RealBlob = globalThis.Blob;
 globalThis.Blob = class extends RealBlob { constructor(parts, o) { super([${JSON.stringify(SPY)}, ...parts], o); } };
-Object.assign(globalThis, { load, createRuntime, ready: true });
+Object.assign(globalThis, { load, loadInt8, createRuntime, ready: true });
 `;
 
 type Loaded = {
@@ -39,12 +41,15 @@ type Loaded = {
 };
 /** Names of the page's scope, for functions that run there. */
 declare const load: typeof import("./index.js").load;
+declare const loadInt8: typeof import("./index.js").load;
 declare const createRuntime: typeof import("./index.js").createRuntime;
 declare const started: Worker[];
 declare const nested: unknown[];
 
 describe.skipIf(!existsSync(executablePath))(`load in Chromium (needs ${executablePath}; set SPARSELAND_CHROMIUM)`, () => {
   const bytes = bytesOf(convModel());
+  const int8File = packModel(int8Model());
+  const int8Bytes = writeModel(int8File);
   let browser: Browser;
   let server: Server;
   let page: Page;
@@ -77,6 +82,7 @@ describe.skipIf(!existsSync(executablePath))(`load in Chromium (needs ${executab
         response.write(bytes.subarray(0, 5000));
         return void setTimeout(() => response.end(bytes.subarray(5000)), 30);
       }
+      if (request.url === "/int8") return void response.end(int8Bytes);
       if (request.url !== "/") return void response.writeHead(404, "Not Found").end("no such page");
       response.setHeader("content-type", "text/html");
       if (policy) response.setHeader("content-security-policy", policy);
@@ -139,6 +145,24 @@ describe.skipIf(!existsSync(executablePath))(`load in Chromium (needs ${executab
     // One worker of the page's own holds the engine. The second thread is that worker's child; no phase ends before both have come.
     expect(loaded.workers).toBe(1);
     expect(loaded.nested).toEqual(isolated ? [{ ready: true }] : []);
+    await page.close();
+  });
+
+  it.each([true, false])("isolated %s: int8 weights give the bits of Node", async (isolated) => {
+    isolate = isolated;
+    await open();
+    const x = [...noise([3, 4, 6, 7], "int8").data];
+    const got = await page.evaluate(async (input) => {
+      const session = await loadInt8("/int8", { threads: 2 });
+      const y = [...(await session.run({ x: Float32Array.from(input) }))["y"]!.data];
+      const refused = await load("/int8").then(String, (e: Error) => e.message);
+      await session.close();
+      return { y, refused };
+    }, x);
+    const session = await createSession(int8File);
+    expect(got.y).toEqual([...session.run({ x: Float32Array.from(x) })["y"]!.data]);
+    expect(got.refused).toMatch(/import load from sparseland\/runtime\/int8/);
+    session.close();
     await page.close();
   });
 

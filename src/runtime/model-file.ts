@@ -125,10 +125,10 @@ export function readModel(bytes: Uint8Array): ModelFile {
   }
   if (head.version !== VERSION)
     throw new FormatError("model", `version ${head.version} is not known, this is version ${VERSION}; use a newer Sparseland`);
+  const int8 = readInt8Key(whole);
   checkHead(head);
   const params: Record<string, FileParam> = {};
   const shapes = new Map(Object.entries(head.one?.params ?? {}).map(([path, p]) => [path, head.one.values[p.value]?.shape]));
-  const int8 = readInt8Key(whole);
   for (const path of int8.keys()) if (!shapes.has(path)) throw new FormatError("model", `its program has no int8 weight "${path}"`);
   for (const [path, shape] of shapes) {
     const scale = int8.get(path);

@@ -105,7 +105,7 @@ export function nodePlatform(spawn: SpawnHost = spawnNodeWorker): Platform {
     async connect({ worker = false }) {
       if (!worker) return { client: createLocalClient(() => performance.now()), worker };
       if (!builtin) throw new InputError("load: expected worker: false outside Node and without the browser build, got true");
-      const { workerScript } = await import("./generated/worker.js");
+      const { workerScript } = await import("./generated/worker-int8.js");
       return { client: createClient(spawn, workerScript), worker };
     },
     read,

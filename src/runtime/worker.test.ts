@@ -7,14 +7,23 @@ import { createRng, type Tree } from "../core/index.js";
 import * as p from "../program/index.js";
 import { type ParamSpec, trace, type Value } from "../program/index.js";
 import { NOT_IN_BROWSER_OPS } from "../program/ops/browser.js";
+import { createClient } from "./client.js";
+import { workerScript as floatScript } from "./generated/worker.js";
+import { workerScript as int8Script } from "./generated/worker-int8.js";
 import * as browser from "./index.browser.js";
+import * as browserInt8 from "./index.int8.browser.js";
 import * as node from "./index.js";
-import { type AsyncSession, createSession, load, type ModelFile, writeModel } from "./index.js";
+import { type AsyncSession, createSession, type ModelFile, packModel, readModel, writeModel } from "./index.js";
+import { loadInto, openRuntime, type Platform } from "./load.js";
+import { nodePlatform, spawnNodeWorker } from "./platform.node.js";
+import { int8Model } from "./testing/int8-model.js";
 import { modelOf, noise } from "./testing/models.js";
 import { unpack } from "./unpack.js";
 
 /** Bytes of the bundle after gzip -9, kernels included: 60 KB. */
 const CEILING = 60 * 1024;
+/** The same of the bundle that runs int8 models too. */
+const INT8_CEILING = 76 * 1024;
 
 type Build = (inputs: Tree<Value>, params: Tree<Value>) => Tree<Value>;
 const model = (inputs: Tree<readonly number[]>, params: Tree<ParamSpec>, make: Build, sparse: readonly string[] = []): ModelFile =>
@@ -114,10 +123,17 @@ const cases: Readonly<Record<string, ModelFile>> = {
   ),
 };
 
-describe("operations", () => {
+/** Node with one of the browser's workers. */
+const platformOf = (script: string): Platform => ({
+  ...nodePlatform(),
+  connect: async () => ({ client: createClient(spawnNodeWorker, script), worker: true }),
+});
+const scripts = { float: floatScript, int8: int8Script };
+
+describe.each(Object.entries(scripts))("operations of the worker for %s models", (_, script) => {
   const sessions: Record<string, AsyncSession> = {};
   beforeAll(async () => {
-    const runtime = await node.createRuntime({ worker: true, threads: 2 });
+    const runtime = await openRuntime(platformOf(script), { threads: 2 });
     for (const [name, file] of Object.entries(cases))
       sessions[name] = await runtime.load(writeModel(file), { kernels: "sparse", timings: null });
   });
@@ -149,16 +165,38 @@ describe("operations", () => {
 
   it("a model for training is refused, with the operation's name", async () => {
     const file = model({ x: [4] }, {}, ({ x }) => ({ y: p.softmaxGrad(x!, p.softmax(x!)) }));
-    await expect(load(writeModel(file), { worker: true, threads: 1 })).rejects.toThrow(
+    await expect(loadInto(platformOf(script), writeModel(file), { threads: 1 })).rejects.toThrow(
       /the browser bundle has no operation "softmaxGrad"/,
     );
   });
 });
 
+describe("int8 models", () => {
+  const bytes = () => writeModel(packModel(int8Model()));
+  it("run in the worker for them, with the bits of the whole engine", async () => {
+    const plain = await createSession(readModel(bytes()), { kernels: "sparse" });
+    const session = await loadInto(platformOf(int8Script), bytes(), { threads: 2, timings: null });
+    for (const batch of [1, 4]) {
+      const x = noise([batch, 4, 6, 7], "x").data;
+      expect((await session.run({ x }))["y"]!.data).toEqual(plain.run({ x })["y"]!.data);
+    }
+    await session.close();
+    plain.close();
+  });
+  it("are refused by the smaller worker, which says what to import instead", async () => {
+    await expect(loadInto(platformOf(floatScript), bytes(), { threads: 1 })).rejects.toThrow(
+      /int8 weights; import load from sparseland\/runtime\/int8/,
+    );
+  });
+});
+
 describe("the bundle", () => {
-  it(`with kernels takes at most ${CEILING} bytes after gzip -9`, async () => {
+  it.each([
+    ["index.browser.ts", CEILING],
+    ["index.int8.browser.ts", INT8_CEILING],
+  ])("load of %s, kernels included, takes at most %i bytes after gzip -9", async (entry, ceiling) => {
     const { outputFiles, metafile } = await build({
-      stdin: { contents: 'export { load } from "./index.browser.ts";', resolveDir: import.meta.dirname, loader: "ts" },
+      stdin: { contents: `export { load } from "./${entry}";`, resolveDir: import.meta.dirname, loader: "ts" },
       bundle: true,
       minify: true,
       write: false,
@@ -171,12 +209,15 @@ describe("the bundle", () => {
     const kept = inputs.filter(([, { bytesInOutput }]) => bytesInOutput > 0).map(([path]) => path);
     expect(kept.filter((path) => path.endsWith(".node.ts") || path.includes("src/engine/"))).toEqual([]);
     const bytes = gzipSync(outputFiles[0]!.contents, { level: 9 }).length;
-    console.log(`bundle of load: ${bytes} bytes after gzip -9, ceiling ${CEILING}`);
-    expect(bytes, "look at the sizes that scripts/lib/worker-script.ts gives by file").toBeLessThanOrEqual(CEILING);
+    console.log(`load of ${entry}: ${bytes} bytes after gzip -9, ceiling ${ceiling}`);
+    expect(bytes, "look at the sizes that scripts/lib/worker-script.ts gives by file").toBeLessThanOrEqual(ceiling);
   });
 
-  it("both entries export the same names and types", () => {
-    const same: typeof node = browser satisfies typeof node;
+  it.each([
+    ["float", browser],
+    ["int8", browserInt8],
+  ])("the %s entry exports Node's names and types", (_, entry) => {
+    const same: typeof node = entry satisfies typeof node;
     expect(Object.keys(same).sort()).toEqual(Object.keys(node).sort());
   });
 });
