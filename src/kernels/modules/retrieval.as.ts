@@ -216,9 +216,9 @@ function scoreBlocks<C, B, S>(ctx: usize, list: u32, indices: usize, values: usi
   const mins: usize = word(ctx, BLOCK_MIN) + (first << 2);
   const steps: usize = word(ctx, BLOCK_STEP) + (first << 2);
   const coords: usize = word(ctx, TERM_COORDS);
-  const starts: usize = word(ctx, TERM_STARTS) + <usize>list * sizeof<S>();
+  const starts: usize = <usize>word(ctx, TERM_STARTS) + <usize>list * sizeof<S>();
   const stride: usize = sizeof<B>() + 1;
-  const entries: usize = word(ctx, ENTRIES) + <usize>load<u32>(word(ctx, LIST_ENTRIES) + (list << 2)) * stride;
+  const entries: usize = <usize>word(ctx, ENTRIES) + <usize>load<u32>(word(ctx, LIST_ENTRIES) + (list << 2)) * stride;
   const runs: usize = word(ctx, RUNS);
   let sink =
     lines(coords + at * sizeof<C>(), coords + hi * sizeof<C>()) ^
