@@ -5,7 +5,7 @@
  */
 import { at, type Lowering, type Placed } from "../lowering.js";
 import type { Buffer, Call } from "../step.js";
-import { liveCount, type Topology } from "../topology.js";
+import type { Topology } from "../topology.js";
 import { turn } from "./weights.js";
 
 /** Kernels by rows a block, the floats of their strips, and the bytes that a strip takes of the first cache. */
@@ -31,6 +31,7 @@ export interface Walk {
  * @param offsets byte offset of each column
  * @param rowsTouched rows of input that a strip reads of each channel
  * @param channels    input channels; columns of one channel lie together
+ * @param blocks      blocks of rows [first, end) to walk, default all; y and bias then belong to the first of them
  */
 export function walkingStreams(
   l: Lowering,
@@ -40,12 +41,16 @@ export function walkingStreams(
   weight: Placed,
   channels: number,
   rowsTouched: number,
+  blocks: readonly [number, number] = [0, topology.rows / topology.block],
 ): Walk {
-  const { block, capacity } = topology;
+  const { block } = topology;
   const { kernel, floats, bytes } = KERNELS[block];
   const walks = block === 1;
   const parts = Math.min(MOST_PARTS, Math.max(1, Math.ceil((channels * rowsTouched * bytes) / PART_BYTES)));
-  const rows = topology.rows / block;
+  const [low, high] = blocks;
+  const rows = high - low;
+  const capacity = Math.min(topology.capacity, rows * block * topology.columns);
+  const live = () => (topology.rowPtr[high]! - topology.rowPtr[low]!) * block;
   const cnt = l.fixed(parts * rows * 4, "counts");
   const idx = l.fixed((capacity / block) * 4, walks ? "distances" : "offsets");
   const order = l.fixed(capacity * 4, "order");
@@ -55,15 +60,15 @@ export function walkingStreams(
     const { i32 } = l.memory();
     let e = 0;
     for (let part = 0; part < parts; part++) {
-      const low = (topology.columns * part) / parts;
-      const high = (topology.columns * (part + 1)) / parts;
+      const left = (topology.columns * part) / parts;
+      const right = (topology.columns * (part + 1)) / parts;
       from[part] = e;
       let before = 0;
       for (let r = 0; r < rows; r++) {
         let count = 0;
-        for (let k = topology.rowPtr[r]!; k < topology.rowPtr[r + 1]!; k++) {
+        for (let k = topology.rowPtr[low + r]!; k < topology.rowPtr[low + r + 1]!; k++) {
           const column = topology.columnOf[k]!;
-          if (column < low || column >= high) continue;
+          if (column < left || column >= right) continue;
           const here = offsets[column]!;
           if (!walks) i32[idx.address / 4 + e] = here;
           else if (e === from[part]) first[part] = here;
@@ -81,7 +86,7 @@ export function walkingStreams(
   };
   write();
   l.refreshers.push({ pattern, refresh: write });
-  const values = parts === 1 ? undefined : turn(l, weight, order, () => liveCount(topology), capacity);
+  const values = parts === 1 ? undefined : turn(l, weight, order, live, capacity);
   return {
     kernel,
     parts,
@@ -95,7 +100,7 @@ export function walkingStreams(
             nb: rows,
             cnt: cnt.address + part * rows * 4,
             idx: () => idx.address + from[part]! * 4,
-            w: () => (values ? values.address : at(weight)) + from[part]! * block * 4,
+            w: () => (values ? values.address : at(weight) + topology.rowPtr[low]! * block * 4) + from[part]! * block * 4,
             bias,
             x: () => x + p * 4 + first[part]!,
             y: y + p * 4,
