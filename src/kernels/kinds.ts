@@ -42,6 +42,10 @@ export const UNARY = {
   /** to the nearest integer, halves to even */
   round: 26,
   ceil: 27,
+  /** a x + b held to [0, 1] */
+  hardSigmoid: 28,
+  /** x times a x + b held to [0, 1] */
+  hardSwish: 29,
 } as const;
 
 /** Two inputs: `z = f(x, y)`. Comparisons give 1 or 0. */

@@ -10,6 +10,7 @@ export * from "./passes/channel-groups.js";
 export * from "./passes/check.js";
 export * from "./passes/cut-channels.js";
 export * from "./passes/fold-batch-norm.js";
+export * from "./passes/fuse-activations.js";
 export * from "./passes/layouts.js";
 export * from "./passes/permute-channels.js";
 export * from "./passes/products.js";

@@ -51,6 +51,8 @@ const cases: Readonly<Record<string, ModelFile>> = {
       ["splat", p.mul(x!, s!)],
       ["clamp", p.clamp(x!, -0.1, 0.2)],
       ["leaky", p.leaky(x!, 0.1)],
+      ["hardSigmoid", p.hardSigmoid(x!, 0.2, 0.5)],
+      ["hardSwish", p.hardSwish(x!)],
       ["power", p.powScalar(positive, 1.5)],
       ["affine", p.affine(x!, 2, -1)],
       ["where", p.where(p.greater(x!, y!), x!, p.mul(y!, 2))],

@@ -2,7 +2,7 @@
 import { InputError } from "../../core/index.js";
 import { BINARY, UNARY } from "../../kernels/index.js";
 import type { Operation } from "../../program/index.js";
-import { type Layout, sameLayout } from "../layout.js";
+import { type Layout, sameLayout, stripFloats } from "../layout.js";
 import { at, type Lowering, local, type Placed, STRIP, whole } from "../lowering.js";
 import type { Call } from "../step.js";
 import { binaryRows } from "./broadcast.js";
@@ -16,6 +16,9 @@ export const flatCount = (l: Lowering, value: number, layout: Layout): number | 
   return () => topology.rowPtr[topology.rowPtr.length - 1]! * topology.block;
 };
 
+/** Where pixels take less than this share of a plane, borders are skipped plane by plane; else all planes are one row. */
+const TALL = 0.8;
+
 /** Calls `each` with the floats of one unit of a value in this layout: rows of `inner` floats, `stride` bytes apart. */
 function pieces(
   l: Lowering,
@@ -24,8 +27,13 @@ function pieces(
   unit: number,
   each: (piece: { from: number; outer: number; inner: number | (() => number); stride: number }) => void,
 ): void {
-  if (layout.kind === "planes") each({ from: unit * layout.group, outer: 1, inner: layout.group / 4, stride: 0 });
-  else if (layout.kind === "columns") {
+  if (layout.kind === "planes") {
+    const strip = stripFloats(layout);
+    const tall = strip * 4 < layout.plane * TALL;
+    const from = unit * layout.group;
+    if (tall) each({ from: from + layout.origin, outer: layout.c, inner: strip, stride: layout.plane });
+    else each({ from, outer: 1, inner: layout.group / 4, stride: 0 });
+  } else if (layout.kind === "columns") {
     each({ from: unit * STRIP * 4, outer: layout.f, inner: Math.min(STRIP, layout.n - unit * STRIP), stride: layout.stride });
   } else {
     const { units } = l.domain(value, layout);

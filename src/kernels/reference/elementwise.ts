@@ -5,6 +5,8 @@ import * as maths from "./maths.js";
 
 const f = Math.fround;
 
+const hardSigmoid = (x: number, a: number, b: number): number => maths.pmin(maths.pmax(f(f(x * a) + b), 0), 1);
+
 /** Functions of one float `x` and the parameters `a`, `b`. */
 export const unaryFunctions: Record<UnaryKind, (x: number, a: number, b: number) => number> = {
   neg: (x) => -x,
@@ -35,6 +37,8 @@ export const unaryFunctions: Record<UnaryKind, (x: number, a: number, b: number)
   softplus: maths.softplus,
   erf: maths.erf,
   powScalar: (x, a) => maths.pow(x, a),
+  hardSigmoid,
+  hardSwish: (x, a, b) => x * hardSigmoid(x, a, b),
 };
 
 /** Functions of two floats. */

@@ -6,6 +6,9 @@ import { flat, type Place, strip } from "./strip.js";
 const ONE = "f32x4.splat(1)";
 const ZERO = "f32x4.splat(0)";
 
+/** a v + b held to [0, 1]. */
+const HARD = `f32x4.pmin(f32x4.pmax(f32x4.add(f32x4.mul(v, av), bv), ${ZERO}), ${ONE})`;
+
 /** Functions of a vector `v` at memory speed; `av` and `bv` are the splat parameters. */
 const CHEAP: Partial<Record<UnaryKind, string>> = {
   neg: "f32x4.neg(v)",
@@ -24,6 +27,8 @@ const CHEAP: Partial<Record<UnaryKind, string>> = {
   clamp: "f32x4.pmin(f32x4.pmax(v, av), bv)",
   leaky: `v128.bitselect(v, f32x4.mul(v, av), f32x4.gt(v, ${ZERO}))`,
   copy: "v",
+  hardSigmoid: HARD,
+  hardSwish: `f32x4.mul(v, ${HARD})`,
 };
 
 /**

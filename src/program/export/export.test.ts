@@ -72,6 +72,8 @@ const bodies: [string, Body, readonly number[], Tree<readonly number[]>?][] = [
     s,
   ]),
   ["affine", (x) => op.affine(op.affine(op.affine(x, 2, 0), 1, 3), -0.5, 0.25), s],
+  ["hardSigmoid", (x) => op.hardSigmoid(x, 0.3, 0.4), s],
+  ["hardSwish", (x) => op.hardSwish(x), s],
   ["affine of nothing", (x) => op.affine(x, 1, 0), s],
   ["clamp", (x) => op.clamp(x, -0.3, 0.8), s],
   ["leaky", (x) => op.leaky(x, 0.2), s],

@@ -67,6 +67,11 @@ const affine: ExportRule = ({ w, operation, x, y }) => {
   if (b !== 0) w.node("Add", [scaled, w.float(b)], {}, y[0]);
 };
 
+const hardSigmoid = (operation: Operation) => ({
+  alpha: { f: number(operation, "a") },
+  beta: { f: number(operation, "b") },
+});
+
 /** x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))): Gelu itself needs operator set 20. */
 const gelu: ExportRule = ({ w, x: [x], y }) => {
   const cube = w.node("Mul", [x!, w.node("Mul", [x!, x!])]);
@@ -217,6 +222,8 @@ export const exportRules: Readonly<Record<string, ExportRule>> = {
   square: ({ w, x: [x], y }) => w.add("Mul", [x!, x!], y),
   step: ({ w, x, y }) => w.node("Cast", [w.node("Greater", [x[0]!, w.float(0)])], { to: 1 }, y[0]),
   silu: ({ w, x: [x], y }) => w.node("Mul", [x!, w.node("Sigmoid", [x!])], {}, y[0]),
+  hardSigmoid: ({ w, operation, x, y }) => w.add("HardSigmoid", x, y, hardSigmoid(operation)),
+  hardSwish: ({ w, operation, x: [x], y }) => w.node("Mul", [x!, w.node("HardSigmoid", [x!], hardSigmoid(operation))], {}, y[0]),
   log1p: ({ w, x, y }) => w.node("Log", [w.node("Add", [x[0]!, w.float(1)])], {}, y[0]),
   clamp: ({ w, operation, x, y }) => w.add("Clip", [x[0]!, w.float(number(operation, "a")), w.float(number(operation, "b"))], y),
   leaky: ({ w, operation, x, y }) => w.add("LeakyRelu", x, y, { alpha: { f: number(operation, "a") } }),

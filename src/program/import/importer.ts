@@ -14,6 +14,7 @@ import type { Value } from "../graph.js";
 import type { Mask } from "../interpret.js";
 import { cast } from "../ops/index.js";
 import type { BatchProgram } from "../passes/batch.js";
+import { fuseActivations } from "../passes/fuse-activations.js";
 import type { Program } from "../types.js";
 import { fitBatch, pruneUnused } from "./batch.js";
 import { Builder, LIMITS, type Limits, type WeightCache } from "./builder.js";
@@ -192,7 +193,7 @@ export class Importer {
       outputs,
       updates: {},
     };
-    return { program: pruneUnused(program), params: builder.params };
+    return { program: pruneUnused(fuseActivations(program)), params: builder.params };
   }
 
   private unbound(input: string, dim: number | string | null, axis: number): number {

@@ -247,7 +247,7 @@ export const tfliteRules: Readonly<Record<string, TfliteRule>> = {
   RELU6: unary((x) => op.clamp(x, 0, 6)),
   RELU_N1_TO_1: unary((x) => op.clamp(x, -1, 1)),
   LEAKY_RELU: unary((x, n) => op.leaky(x, n.number("alpha"))),
-  HARD_SWISH: unary((x) => op.mul(x, op.clamp(op.affine(x, 1 / 6, 0.5), 0, 1))),
+  HARD_SWISH: unary((x) => op.hardSwish(x)),
   ELU: unary((x) => op.where(op.greater(x, 0), x, op.affine(op.exp(op.min(x, 0)), 1, -1))),
   GELU: unary(gelu),
   LOGISTIC: unary(op.sigmoid),

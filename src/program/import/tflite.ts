@@ -4,6 +4,7 @@ import { type Quantization, readTflite, type TfliteModel, type TfliteOperator, t
 import type { Value } from "../graph.js";
 import type { Mask } from "../interpret.js";
 import * as op from "../ops/index.js";
+import { fuseActivations } from "../passes/fuse-activations.js";
 import type { Program } from "../types.js";
 import { fitBatch, pruneUnused } from "./batch.js";
 import { Builder, LIMITS, type WeightCache } from "./builder.js";
@@ -163,7 +164,7 @@ function trace(
     if (!held) throw new InputError(`tflite: no operator makes the output "${id < 0 ? id : name(id)}"`);
     outputs[name(id)] = held.value.id;
   }
-  return pruneUnused({
+  const program: Program = {
     values: builder.graph.values,
     operations: builder.graph.operations,
     inputs,
@@ -172,5 +173,6 @@ function trace(
     ),
     outputs,
     updates: {},
-  });
+  };
+  return pruneUnused(fuseActivations(program));
 }

@@ -4,7 +4,7 @@ import { add, affine, affineOp, div, mul, neg, sub } from "./arithmetic.js";
 import { equal, reluGrad } from "./compare.js";
 import { elementwiseType, floats, requireDType } from "./support.js";
 
-/** The numbers of `affine`, `clamp`, `leaky` and `powScalar`. */
+/** The numbers of `affine`, `clamp`, `leaky`, `powScalar`, `hardSigmoid` and `hardSwish`. */
 type UnaryAttrs = { a?: number; b?: number };
 type Rule = (g: Value, x: Value, y: Value, attrs: { a: number; b: number }) => Value | undefined;
 
@@ -44,6 +44,12 @@ function erfOf(x: number): number {
   return (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x) * total;
 }
 const sigmoidOf = (x: number): number => (x >= 0 ? 1 / (1 + Math.exp(-x)) : Math.exp(x) / (1 + Math.exp(x)));
+const hardSigmoidOf = (x: number, a: number, b: number): number => Math.min(Math.max(a * x + b, 0), 1);
+/** 1 where 0 <= a x + b <= 1. */
+const inside = (x: Value, a: number, b: number): Value => {
+  const line = affine(x, a, b);
+  return equal(line, clamp(line, 0, 1));
+};
 const GELU = Math.sqrt(2 / Math.PI);
 const CUBIC = 0.044715;
 
@@ -116,6 +122,12 @@ export const unaryOps = {
     (x, a) => (x > 0 ? x : a * x),
     (g, x, _y, { a }) => mul(g, affine(step(x), 1 - a, a)),
   ),
+  hardSigmoid: unary("hardSigmoid", hardSigmoidOf, (g, x, _y, { a, b }) => mul(g, mul(inside(x, a, b), a))),
+  hardSwish: unary(
+    "hardSwish",
+    (x, a, b) => x * hardSigmoidOf(x, a, b),
+    (g, x, _y, { a, b }) => mul(g, add(hardSigmoid(x, a, b), mul(mul(x, inside(x, a, b)), a))),
+  ),
   powScalar: unary("powScalar", Math.pow, (g, x, _y, { a }) => (a === 0 ? undefined : mul(mul(g, a), powScalar(x, a - 1)))),
 } satisfies Record<string, OpDef<UnaryAttrs>>;
 
@@ -163,5 +175,9 @@ export const log1p: Unary = plain(unaryOps.log1p);
 export const clamp = (x: Value, a: number, b: number): Value => x.graph.emit(unaryOps.clamp, [x], { a, b })[0]!;
 /** x where x > 0, else a x. */
 export const leaky = (x: Value, a = 0.01): Value => x.graph.emit(unaryOps.leaky, [x], { a })[0]!;
+/** a x + b held in [0, 1]; the gradient passes where it is not held. */
+export const hardSigmoid = (x: Value, a = 1 / 6, b = 0.5): Value => x.graph.emit(unaryOps.hardSigmoid, [x], { a, b })[0]!;
+/** x hardSigmoid(x). Howard et al. 2019, arXiv:1905.02244, section 5.2, with a = 1/6 and b = 1/2. */
+export const hardSwish = (x: Value, a = 1 / 6, b = 0.5): Value => x.graph.emit(unaryOps.hardSwish, [x], { a, b })[0]!;
 /** x to the power of a number. */
 export const powScalar = (x: Value, a: number): Value => x.graph.emit(unaryOps.powScalar, [x], { a })[0]!;

@@ -114,6 +114,8 @@ export const cases: Readonly<Record<string, Generator>> = {
   affine: unary(-1.5, 1.5, { a: -1.75, b: 0.375 }),
   clamp: unary(-1.5, 1.5, { a: -0.5, b: 0.75 }),
   leaky: unary(-1.5, 1.5, { a: 0.125 }),
+  hardSigmoid: unary(-4, 4, { a: 0.25, b: 0.4 }),
+  hardSwish: unary(-4, 4, { a: 1 / 6, b: 0.5 }),
   powScalar: unary(0.4, 2, { a: 2.5 }),
   add: binary(),
   sub: binary(),

@@ -95,8 +95,6 @@ const prelu: Rule = (n) => {
   return op.add(op.relu(x), op.mul(op.min(x, 0), n.operand(1, x.shape.length)));
 };
 
-const hardSigmoid = (x: Value, a: number, b: number): Value => op.clamp(op.affine(x, a, b), 0, 1);
-
 /** To the nearest integer, halves to the even one. */
 const round = (x: Value): Value => {
   const up = op.affine(x, 1, 0.5);
@@ -181,7 +179,7 @@ export const elementwiseRules: Readonly<Record<string, Rule>> = {
   Ceil: unary((x) => op.affine(op.floor(op.affine(x, -1, 0)), -1, 0)),
   Round: unary(round),
   Softsign: unary((x) => op.div(x, op.affine(op.abs(x), 1, 1))),
-  HardSwish: unary((x) => op.mul(x, hardSigmoid(x, 1 / 6, 0.5))),
+  HardSwish: unary((x) => op.hardSwish(x)),
   Mish: unary((x) => op.mul(x, op.tanh(op.softplus(x)))),
   Not: unary(not),
   LeakyRelu: (n) => op.leaky(n.value(0), n.float("alpha", 0.01)),
@@ -195,7 +193,7 @@ export const elementwiseRules: Readonly<Record<string, Rule>> = {
   Selu: selu,
   Celu: celu,
   PRelu: prelu,
-  HardSigmoid: (n) => hardSigmoid(n.value(0), n.float("alpha", 0.2), n.float("beta", 0.5)),
+  HardSigmoid: (n) => op.hardSigmoid(n.value(0), n.float("alpha", 0.2), n.float("beta", 0.5)),
   Gelu: gelu,
   Clip: clip,
   Add: binary(op.add),
