@@ -159,6 +159,50 @@ describe("dense 3x3 by Winograd", () => {
   });
 });
 
+describe("residuals of convolutions are summed over in their own memory", () => {
+  const shape = [1, 8, 6, 7];
+  it.each<[string, boolean, (x: Value, w: Value, b: Value) => Record<string, Value>]>([
+    ["where they die", true, (x, w) => {
+      const r = exp(conv2d(x, w, { padding: 1 }));
+      return { y: relu(add(conv2d(relu(conv2d(r, w, { padding: 1 })), w, { padding: 1 }), r)) };
+    }],
+    ["with a bias, at a stride", true, (x, w, b) => {
+      const r = exp(conv2d(x, w, { padding: 1, stride: 2 }));
+      return { y: relu(add(conv2d(x, w, { padding: 1, stride: 2, bias: b }), r)) };
+    }],
+    ["not where a tap reads them", false, (x, w) => {
+      const r = exp(conv2d(x, w, { padding: 1 }));
+      return { y: relu(add(conv2d(r, w, { padding: 1 }), r)) };
+    }],
+    ["not where they are needed later", false, (x, w) => {
+      const r = exp(conv2d(x, w, { padding: 1 }));
+      const y = relu(add(conv2d(relu(conv2d(r, w, { padding: 1 })), w, { padding: 1 }), r));
+      return { y, z: mul(r, y) };
+    }],
+    ["not where they are outputs", false, (x, w) => {
+      const r = exp(conv2d(x, w, { padding: 1 }));
+      return { r, y: add(conv2d(relu(conv2d(r, w, { padding: 1 })), w, { padding: 1 }), r) };
+    }],
+  ])("%s", (_, over, make) => {
+    for (const kind of KINDS) {
+      const rng = createRng(8);
+      const w = testWeight([8, 8, 3, 3], kind, rng);
+      const spec = { params: { w: w.spec, b: { shape: [8] } }, inputs: { x: { shape } } };
+      const program = trace(({ params, inputs }) => ({ outputs: make(inputs["x"]!, params["w"]!, params["b"]!) }), spec);
+      const params = { w: w.value, b: randomTensor([8], rng) };
+      const given = { params, inputs: { x: randomTensor(shape, rng, 0.3) }, masks: masksOf({ w }) };
+      for (const { name, error } of differences(engine, program, given, { winograd: false })) expect(error, name).toBeLessThan(BOUND);
+      const store = engine.params(spec.params);
+      const plan = engine.compile(program, store, { winograd: false });
+      const steps = plan.intervals.flatMap(({ lanes }) => lanes.flatMap((lane) => lane.steps));
+      expect(steps.includes("finish conv2d")).toBe(!over);
+      expect(steps).not.toContain("add");
+      plan.close();
+      store.close();
+    }
+  }); // biome-ignore format: a table
+});
+
 describe("sums of gradients of convolutions", () => {
   it.each([["one"], ["two"], ["one", "two"]])(
     "keep an addend that is an output of its own: %s %s",

@@ -269,9 +269,9 @@ export class Lowering {
     this.pending.delete(value);
     const at = this.at;
     this.at = pending.operations.at(-1)!;
+    for (const i of pending.operations) this.done[i] = 1;
     pending.finish(value, pending.epilogue);
     this.at = at;
-    for (const i of pending.operations) this.done[i] = 1;
   }
 
   /** A value in whatever layout it lies. */

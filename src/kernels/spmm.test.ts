@@ -59,7 +59,7 @@ describe("spmm", () => {
     callKernel(kernels, "sp1_28", { ...common, cnt: count(12), idx, w, y: one, acc: 0 });
     const free = { lo: Number.NEGATIVE_INFINITY, hi: Number.POSITIVE_INFINITY };
     callKernel(kernels, "sp1_28", { ...common, ...free, cnt: count(5), idx, w, y: two, acc: 0 });
-    callKernel(kernels, "sp1_28", { ...common, cnt: count(7), idx: idx + 20, w: w + 20, y: two, acc: 1 });
+    callKernel(kernels, "sp1_28", { ...common, bias: 0, cnt: count(7), idx: idx + 20, w: w + 20, y: two, acc: 1 });
     expect(f32.slice(two / 4, two / 4 + n)).toEqual(f32.slice(one / 4, one / 4 + n));
   });
 

@@ -37,8 +37,12 @@ export function lowerConv(l: Lowering, operation: Operation): void {
       }
       const input = tapPlanes(l, conv, x);
       const weight = topology && pattern !== undefined ? l.any(w) : l.rows(w);
-      const output = l.allocate(value, planned) as PlacedPlanes;
-      const plain = winograd || epilogue.residual !== undefined;
+      const { residual } = epilogue;
+      // Where the residual dies here and no tap reads it, the sum starts from it, in its memory.
+      const from = winograd || residual?.buffer === input.buffer ? undefined : residual;
+      const output = l.allocate(value, planned, from && { value: x, placed: from }) as PlacedPlanes;
+      const over = from !== undefined && output.buffer === from.buffer;
+      const plain = winograd || (residual !== undefined && !over);
       const lo = plain ? Number.NEGATIVE_INFINITY : epilogue.lo;
       const hi = plain ? Number.POSITIVE_INFINITY : epilogue.hi;
       const param = l.paramOf(w);
@@ -67,6 +71,7 @@ export function lowerConv(l: Lowering, operation: Operation): void {
           whole(weight),
           ...emit.reads.map((buffer) => ({ buffer, local: false })),
           ...(epilogue.bias ? [whole(epilogue.bias)] : []),
+          ...(over ? [local(output)] : []),
         ],
         writes: [local(output)],
         emit: (call, { unit }) =>
@@ -78,10 +83,11 @@ export function lowerConv(l: Lowering, operation: Operation): void {
             n,
             lo,
             hi,
+            over ? 1 : 0,
           ),
       });
       l.decide(operation, emit.kernel, emit.reason, param);
-      if (epilogue.residual) finishPlanes(l, output, { ...epilogue }, undefined);
+      if (residual && !over) finishPlanes(l, output, { ...epilogue }, undefined);
       return output;
     },
   });
@@ -162,8 +168,8 @@ interface Emitter {
   readonly kernel: string;
   readonly reason: string;
   readonly reads: readonly Buffer[];
-  /** Strips of n floats from x (the first input plane) into y (the first output plane). */
-  readonly run: (call: Call, x: number, y: number, bias: number, n: number, lo: number, hi: number) => void;
+  /** Strips of n floats from x (the first input plane) into y (the first output plane), with `acc` added to what lies there. */
+  readonly run: (call: Call, x: number, y: number, bias: number, n: number, lo: number, hi: number, acc?: 0 | 1) => void;
 }
 
 function sparseForward(
@@ -184,7 +190,7 @@ function sparseForward(
       kernel: walk.kernel,
       reason: `sparse ${kind}${walk.parts > 1 ? `, ${walk.parts} parts of the input channels` : ""}`,
       reads: walk.reads,
-      run: (call, x, y, bias, n, lo, hi) => walk.run(call, x, y, bias, n, ys, lo, hi),
+      run: (call, x, y, bias, n, lo, hi, acc) => walk.run(call, x, y, bias, n, ys, lo, hi, acc),
     };
   }
   const { cnt, idx } = streams(l, topology, pattern, offsets);
@@ -193,7 +199,7 @@ function sparseForward(
     kernel,
     reason: pattern === undefined ? "grouped: the pattern is known" : `sparse ${kind}`,
     reads: [],
-    run(call, x, y, bias, n, lo, hi) {
+    run(call, x, y, bias, n, lo, hi, acc = 0) {
       call(kernel, {
         nb: topology.rows / topology.block,
         cnt: cnt.address,
@@ -204,7 +210,7 @@ function sparseForward(
         y,
         n,
         ys,
-        acc: 0,
+        acc,
         shared: 0,
         lo,
         hi,
@@ -247,7 +253,7 @@ function directForward(l: Lowering, conv: ConvShape, input: Planes, weight: Plac
     kernel: "sp4_8 dense",
     reason: `dense: direct sum over taps${spans.length > 1 ? `, ${spans.length} parts of the sum` : ""}`,
     reads: blocks ? [packed] : [],
-    run(call, x, y, bias, n, lo, hi) {
+    run(call, x, y, bias, n, lo, hi, acc = 0) {
       const common = { x, shared: 1 };
       if (blocks) {
         const width = spans.length > 1 ? DENSE_STRIP : n;
@@ -260,12 +266,12 @@ function directForward(l: Lowering, conv: ConvShape, input: Planes, weight: Plac
               cnt: counts[count === spans[0]![1] ? 0 : 1]!.address,
               idx: idx.address + from * 4,
               w: packed.address + from * blocks * 16,
-              bias,
+              bias: from === 0 ? bias : 0,
               x: x + p * 4,
               y: y + p * 4,
               n: Math.min(width, n - p),
               ys,
-              acc: from === 0 ? 0 : 1,
+              acc: from === 0 ? acc : 1,
               lo: last ? lo : Number.NEGATIVE_INFINITY,
               hi: last ? hi : Number.POSITIVE_INFINITY,
             });
@@ -284,7 +290,7 @@ function directForward(l: Lowering, conv: ConvShape, input: Planes, weight: Plac
           y: y + done * ys,
           n,
           ys,
-          acc: 0,
+          acc,
           lo,
           hi,
         });

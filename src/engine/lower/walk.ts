@@ -24,7 +24,17 @@ export interface Walk {
   readonly kernel: "sp1d_28" | "sp2_16" | "sp4_8";
   readonly parts: number;
   readonly reads: readonly Buffer[];
-  readonly run: (call: Call, x: number, y: number, bias: number, n: number, ys: number, lo: number, hi: number) => void;
+  readonly run: (
+    call: Call,
+    x: number,
+    y: number,
+    bias: number,
+    n: number,
+    ys: number,
+    lo: number,
+    hi: number,
+    acc?: 0 | 1,
+  ) => void;
 }
 
 /**
@@ -91,7 +101,7 @@ export function walkingStreams(
     kernel,
     parts,
     reads: values ? [values] : [],
-    run(call, x, y, bias, n, ys, lo, hi) {
+    run(call, x, y, bias, n, ys, lo, hi, acc = 0) {
       const step = parts === 1 ? n : floats;
       for (let p = 0; p < n; p += step) {
         for (let part = 0; part < parts; part++) {
@@ -101,12 +111,12 @@ export function walkingStreams(
             cnt: cnt.address + part * rows * 4,
             idx: () => idx.address + from[part]! * 4,
             w: () => (values ? values.address : at(weight) + topology.rowPtr[low]! * block * 4) + from[part]! * block * 4,
-            bias,
+            bias: part === 0 ? bias : 0,
             x: () => x + p * 4 + first[part]!,
             y: y + p * 4,
             n: Math.min(step, n - p),
             ys,
-            acc: part === 0 ? 0 : 1,
+            acc: part === 0 ? acc : 1,
             shared: 0,
             lo: last ? lo : Number.NEGATIVE_INFINITY,
             hi: last ? hi : Number.POSITIVE_INFINITY,

@@ -28,7 +28,7 @@ export interface SpmmArgs {
 
 /**
  * y[i*R + r][p] = clamp(init + sum over entries e of block i, in order, of w[e*R + r] * x[idx[e] + p]) for p < n.
- * init is y when acc, else bias[i*R + r] when bias, else 0.
+ * init is y when acc, else 0, plus bias[i*R + r] when bias.
  */
 export const spmm =
   (R: number) =>
@@ -39,7 +39,8 @@ export const spmm =
       for (let r = 0; r < R; r++) {
         const row = (y + (i * R + r) * ys) / 4;
         for (let p = 0; p < n; p++) {
-          let sum = acc ? v.f32[row + p]! : bias ? v.f32[bias / 4 + i * R + r]! : 0;
+          let sum = acc ? v.f32[row + p]! : 0;
+          if (bias) sum = fround(sum + v.f32[bias / 4 + i * R + r]!);
           for (let e = 0; e < count; e++) {
             const from = (x + v.i32[idx / 4 + first + e]!) / 4;
             sum = fround(sum + fround(v.f32[weight + e * R + r]! * v.f32[from + p]!));

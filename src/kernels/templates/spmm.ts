@@ -42,8 +42,9 @@ function strip(flavor: Flavor, R: number, P: number, unroll: number, walk = ""):
    ${all((r, j) => `let a${r}_${j} = f32x4.splat(0);`)}
   if (acc) {
    ${all((r, j) => `a${r}_${j} = v128.load(${row(r)}, ${j * 16});`)}
-  } else if (bias) {
-   ${all((r, j) => `a${r}_${j} = v128.load32_splat(bias, ${r * 4});`)}
+  }
+  if (bias) { ${rows.map((r) => `const b${r} = v128.load32_splat(bias, ${r * 4});`).join(" ")}
+   ${all((r, j) => `a${r}_${j} = f32x4.add(a${r}_${j}, b${r});`)}
    bias += ${4 * R};
   }
   const we = w + usize(load<i32>(cnt)) * ${4 * R}; cnt += 4; ${walk ? "" : "if (shared) idx = idx0;"}
