@@ -36,7 +36,7 @@ export async function* spgemvBench(): AsyncGenerator<Row & { flops: number }> {
         slices.push(rows[s]!.count);
         for (let e = 0; e < rows[s]!.count; e++) {
           for (const { first, count } of rows.slice(s, s + 4)) {
-            lanes.push(i32[idx / 4 + first + Math.min(e, count - 1)]!);
+            lanes.push(x + i32[idx / 4 + first + Math.min(e, count - 1)]!);
             weights.push(e < count ? f32[w / 4 + first + e]! : 0);
           }
         }
@@ -47,7 +47,11 @@ export async function* spgemvBench(): AsyncGenerator<Row & { flops: number }> {
         idx: arena.put(Int32Array.from(lanes)),
         w: arena.put(Float32Array.from(weights)),
       };
-      cases.push({ name: `sell4 ${size}x${size} 90 %`, code: [encode("sell4", { m: size / 4, ...list, ...args, order })], flops });
+      cases.push({
+        name: `sell4 ${size}x${size} 90 %`,
+        code: [encode("sell4", { m: size / 4, ...list, bias: 0, y, order, ...NO_CLAMP })],
+        flops,
+      });
     }
     const rates = race(arena, cases, 0, 40, 0.5);
     for (const [i, row] of rates.entries()) yield { ...row, flops: cases[i]!.flops };

@@ -8,7 +8,7 @@ import { type Columns, columnsOf, ROWS } from "../layout.js";
 import { at, type Epilogue, type Lowering, local, ONE, type Placed, STRIP, whole } from "../lowering.js";
 import type { Buffer, Domain } from "../step.js";
 import { countsOf, liveCount, type Topology, transposed } from "../topology.js";
-import { sliceBias, slicesOf } from "./sell.js";
+import { runSlices, sliceBias, slicesOf } from "./sell.js";
 import { walkingStreams } from "./walk.js";
 import { turn } from "./weights.js";
 
@@ -169,25 +169,12 @@ function slicedRow(
   const lists = slicesOf(l, topology, pattern, weight);
   const shift = bias && sliceBias(l, lists, bias);
   const result = l.allocate(value, ROWS);
-  const { slices, cnt, idx, w, order } = lists;
   l.step({
     name: "sparse matmul",
     domain: ONE,
-    reads: [whole(x), { buffer: w, local: false }, ...(shift ? [{ buffer: shift, local: false }] : [])],
-    writes: [whole(result)],
-    emit: (call) =>
-      call("sell4", {
-        m: slices,
-        cnt: cnt.address,
-        idx: idx.address,
-        w: w.address,
-        bias: shift ? shift.address : 0,
-        x: at(x),
-        y: at(result),
-        lo,
-        hi,
-        order: order.address,
-      }),
+    reads: [whole(x), { buffer: lists.w, local: false }, ...(shift ? [{ buffer: shift, local: false }] : [])],
+    writes: [whole(result), { buffer: lists.home, local: false }],
+    emit: (call) => runSlices(call, lists, topology.columns, x, shift, result, lo, hi),
   });
   l.decide(operation, "sell4", "sparse, one row: four weights' rows in the lanes", l.paramOf(operation.inputs[1]!));
   return result;

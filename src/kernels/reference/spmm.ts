@@ -98,22 +98,3 @@ export const spgemv =
       first += count;
     }
   };
-
-/** Slices of four rows: w and idx are [step][4]; row r of slice i is written at y + order[i*4 + r] unless that is negative. Sums as in spgemv. */
-export function sell4(v: Views, { m, cnt, idx, w, bias, x, y, lo, hi, order }: SpgemvArgs & { readonly order: number }): void {
-  for (let i = 0, first = 0; i < m; i++) {
-    const count = v.i32[cnt / 4 + i]!;
-    for (let r = 0; r < 4; r++) {
-      const s = [0, 0, 0, 0];
-      for (let e = 0; e < count; e++) {
-        const at = (first + e) * 4 + r;
-        s[e % 4] = fround(s[e % 4]! + fround(v.f32[w / 4 + at]! * v.f32[(x + v.i32[idx / 4 + at]!) / 4]!));
-      }
-      let sum = fround(fround(s[0]! + s[1]!) + fround(s[2]! + s[3]!));
-      if (bias) sum = fround(sum + v.f32[bias / 4 + i * 4 + r]!);
-      const to = v.i32[order / 4 + i * 4 + r]!;
-      if (to >= 0) v.f32[(y + to) / 4] = clampTo(sum, lo, hi);
-    }
-    first += count;
-  }
-}

@@ -17,6 +17,7 @@ import { planes } from "./planes.js";
 import { random } from "./random.js";
 import { reduction } from "./reduce.js";
 import { sddmm } from "./sddmm.js";
+import { sell } from "./sell.js";
 import { softmax } from "./softmax.js";
 import { spmm } from "./spmm.js";
 import { spread } from "./spread.js";
@@ -44,4 +45,5 @@ export const templates: readonly ((flavor: Flavor, training: boolean) => Templat
   spread,
   depthwise3,
   gemvPacked,
+  sell,
 ];

@@ -6,7 +6,6 @@
  * sp1d_<P>: sp1_<P> whose idx holds distances: entry 0 lies at x, entry e + 1 at idx[e] bytes from entry e, across block ends (the last
  * distance counts for nothing; `shared` must be 0). One add less an entry: 4-6 % faster, for patterns that no longer change.
  * spgemv<R>: the same for one column: y = A x, blocks of R rows.
- * sell4: spgemv1 with four rows side by side; m counts slices of four rows, row r of slice i goes to y + order[i*4 + r] bytes (negative: nowhere).
  */
 import { type Flavor, type KernelSource, madd, seq, type Template } from "./emit.js";
 import { each, loadLanes, simdHelpers, storeLanes } from "./simd.js";
@@ -144,34 +143,6 @@ function spgemvRows(flavor: Flavor, R: 2 | 4): string {
  }`;
 }
 
-/**
- * Rows four at a time in the lanes, x gathered lane by lane: for slices of rows of like length, each as long as its longest row (shorter rows end
- * in zero weights). The sums are spgemv1's.
- */
-function sell4(flavor: Flavor): string {
-  const add = madd(flavor);
-  const gather = (u: number) => {
-    const value = (lane: number) => `x + usize(load<u32>(idx, ${(u * 4 + lane) * 4}))`;
-    const inner = `v128.load32_lane(${value(1)}, v128.load32_zero(${value(0)}), 1)`;
-    return `v128.load32_lane(${value(3)}, v128.load32_lane(${value(2)}, ${inner}, 2), 3)`;
-  };
-  const step = (u: number, at: number) => add(`s${u}`, `v128.load(w, ${at * 16})`, gather(at));
-  return `
- set_limits(lo, hi);
- for (let i: i32 = 0; i < m; ++i) {
-  let n = load<i32>(cnt); cnt += 4;
-  ${each(4, (u) => `let s${u} = f32x4.splat(0);`)}
-  for (; n >= 4; n -= 4) { ${each(4, (u) => step(u, u))} idx += 64; w += 64; }
-  ${each(3, (u) => `if (n > ${u}) { ${step(u, u)} }`)}
-  idx += usize(n) * 16; w += usize(n) * 16;
-  let s = f32x4.add(f32x4.add(s0, s1), f32x4.add(s2, s3));
-  if (bias) { s = f32x4.add(s, v128.load(bias)); bias += 16; }
-  s = clamp4(s, f32x4.splat(limit_lo), f32x4.splat(limit_hi));
-  ${each(4, (r) => `{ const to = load<i32>(order, ${r * 4}); if (to >= 0) v128.store32_lane(y + usize(to), s, ${r}); }`)}
-  order += 16;
- }`;
-}
-
 export function spmm(flavor: Flavor): Template {
   const strips = Object.entries(WIDTHS).flatMap(([R, list]) => list.map(([P, unroll]) => strip(flavor, Number(R), P, unroll)));
   strips.push(...WIDTHS[1]!.filter(([P]) => P <= WALKING_TILES[0]).map(([P, unroll]) => strip(flavor, 1, P, unroll, "d")));
@@ -187,7 +158,6 @@ ${strips.join("")}`,
       { name: "spgemv1", params: [...GEMV_PARAMS], body: spgemv1 },
       { name: "spgemv2", params: [...GEMV_PARAMS], body: spgemvRows(flavor, 2) },
       { name: "spgemv4", params: [...GEMV_PARAMS], body: spgemvRows(flavor, 4) },
-      { name: "sell4", params: [...GEMV_PARAMS, "order: usize"], body: sell4(flavor) },
     ],
   };
 }
