@@ -48,7 +48,7 @@ export type Layout = { readonly kind: "rows" } | Columns | Planes | { readonly k
 /** The row-major layout. */
 export const ROWS: Layout = { kind: "rows" };
 
-/** Rows this long apart in bytes would fall on the same cache sets (a measured 25 % loss), so strides step off such multiples. */
+/** Rows this long apart in bytes would fall on the same cache sets (a measured 25 % loss), so columns' strides step off such multiples. */
 const ALIAS_BYTES = 512;
 /** A cache line. */
 const LINE_BYTES = 64;
@@ -67,7 +67,8 @@ export function planesOf(n: number, c: number, lanes: 1 | 4, geometry: Geometry)
   const row = pitch * lanes * 4;
   let plane = ((top + h + bottom) * pitch + left + Math.max(right, left)) * lanes * 4;
   plane = Math.ceil(plane / LINE_BYTES) * LINE_BYTES;
-  if (plane % ALIAS_BYTES === 0) plane += LINE_BYTES;
+  // An odd number of lines: equal pixels of all channels are spread over all sets of the cache.
+  if (plane % (2 * LINE_BYTES) === 0) plane += LINE_BYTES;
   const groups = Math.ceil(n / lanes);
   return { kind: "planes", n, c, lanes, geometry, row, plane, group: plane * c, groups, origin: (top * pitch + left) * lanes * 4 };
 }

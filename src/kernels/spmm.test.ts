@@ -86,21 +86,21 @@ describe.each(FLAVORS)("%s spmm", (flavor) => {
     });
   }
 
-  for (const P of WALKING_TILES) {
-    const name = `sp1d_${P}` as KernelName;
+  for (const [R, P] of WALKING_TILES) {
+    const name = `sp${R}d_${P}` as KernelName;
     it(`${name} ${AGREES[flavor]}`, async () => {
       const bench = new Bench(await testKernels(flavor), createRng(P));
       const { i32 } = bench.kernels.views();
       for (const n of STRIPS) {
-        const args = { ...spmmCase(bench, 1, n, 4), shared: 0 };
+        const args = { ...spmmCase(bench, R, n, 4), shared: 0 };
         const counts = i32.subarray(args.cnt / 4, args.cnt / 4 + 4);
         const entries = counts.reduce((a, b) => a + b, 0);
         // Offsets as sp1 takes them; an unshared case has one for each entry.
         const offsets = Array.from({ length: entries }, () => (bench.rng.below(3) - 1) * n * 4);
         const x = bench.floats(3 * n) + n * 4 + (offsets[0] ?? 0);
         const idx = bench.ints(offsets.map((at, e) => (e + 1 < entries ? offsets[e + 1]! - at : 12345)));
-        const w = bench.floats(entries);
-        compare(bench.kernels, name, walkingSpmm, { ...args, x, idx, w });
+        const w = bench.floats(entries * R);
+        compare(bench.kernels, name, walkingSpmm(R), { ...args, x, idx, w });
       }
     });
   }

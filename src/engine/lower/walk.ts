@@ -11,8 +11,8 @@ import { turn } from "./weights.js";
 /** Kernels by rows a block, the floats of their strips, and the bytes that a strip takes of the first cache. */
 const KERNELS = {
   1: { kernel: "sp1d_28", floats: 28, bytes: 112 },
-  2: { kernel: "sp2_16", floats: 16, bytes: 64 },
-  4: { kernel: "sp4_8", floats: 8, bytes: 64 },
+  2: { kernel: "sp2d_16", floats: 16, bytes: 64 },
+  4: { kernel: "sp4d_8", floats: 8, bytes: 64 },
 } as const;
 /** What a part's strip of input may take: a little less than the 32 KiB that most first caches hold. */
 const PART_BYTES = 30 << 10;
@@ -21,7 +21,7 @@ const MOST_PARTS = 2;
 
 /** A sum over a frozen pattern, ready to be called per output. */
 export interface Walk {
-  readonly kernel: "sp1d_28" | "sp2_16" | "sp4_8";
+  readonly kernel: "sp1d_28" | "sp2d_16" | "sp4d_8";
   readonly parts: number;
   readonly reads: readonly Buffer[];
   readonly run: (
@@ -55,14 +55,13 @@ export function walkingStreams(
 ): Walk {
   const { block } = topology;
   const { kernel, floats, bytes } = KERNELS[block];
-  const walks = block === 1;
   const parts = Math.min(MOST_PARTS, Math.max(1, Math.ceil((channels * rowsTouched * bytes) / PART_BYTES)));
   const [low, high] = blocks;
   const rows = high - low;
   const capacity = Math.min(topology.capacity, rows * block * topology.columns);
   const live = () => (topology.rowPtr[high]! - topology.rowPtr[low]!) * block;
   const cnt = l.fixed(parts * rows * 4, "counts");
-  const idx = l.fixed((capacity / block) * 4, walks ? "distances" : "offsets");
+  const idx = l.fixed((capacity / block) * 4, "distances");
   const order = l.fixed(capacity * 4, "order");
   const from = new Int32Array(parts + 1);
   const first = new Int32Array(parts);
@@ -80,8 +79,7 @@ export function walkingStreams(
           const column = topology.columnOf[k]!;
           if (column < left || column >= right) continue;
           const here = offsets[column]!;
-          if (!walks) i32[idx.address / 4 + e] = here;
-          else if (e === from[part]) first[part] = here;
+          if (e === from[part]) first[part] = here;
           else i32[idx.address / 4 + e - 1] = here - before;
           before = here;
           for (let b = 0; b < block; b++) i32[order.address / 4 + e * block + b] = (k * block + b) * 4;
@@ -90,7 +88,7 @@ export function walkingStreams(
         }
         i32[cnt.address / 4 + part * rows + r] = count;
       }
-      if (walks && e > from[part]!) i32[idx.address / 4 + e - 1] = 0;
+      if (e > from[part]!) i32[idx.address / 4 + e - 1] = 0;
     }
     from[parts] = e;
   };

@@ -3,8 +3,8 @@
  * with one shared offset list. Every product is added to its output in list order, whatever the tile, so the tile never changes the bits.
  *
  * sp<R>_<P>: blocks of R output rows share an offset list; P floats of each row stay in registers while the list is walked.
- * sp1d_<P>: sp1_<P> whose idx holds distances: entry 0 lies at x, entry e + 1 at idx[e] bytes from entry e, across block ends (the last
- * distance counts for nothing; `shared` must be 0). One add less an entry: 4-6 % faster, for patterns that no longer change.
+ * sp<R>d_<P>: sp<R>_<P> whose idx holds distances: entry 0 lies at x, entry e + 1 at idx[e] bytes from entry e, across block ends (the last
+ * distance counts for nothing; `shared` must be 0). One add less an entry: 4-8 % faster, for patterns that no longer change.
  * spgemv<R>: the same for one column: y = A x, blocks of R rows.
  */
 import { type Flavor, type KernelSource, madd, seq, type Template } from "./emit.js";
@@ -69,8 +69,12 @@ const WIDTHS: Readonly<Record<number, readonly (readonly [width: number, unroll:
   4: [[8, 4], [4, 1]],
 }; // biome-ignore format: a table
 
-/** Widest strips of sp1d_*: 28 divides the planes of the usual networks, and 32 spill. */
-export const WALKING_TILES = [28] as const;
+/** The sp<R>d_<P>: rows a block and widest strip. 28 divides the planes of the usual networks, and 32 spill. */
+export const WALKING_TILES = [
+  [1, 28],
+  [2, 16],
+  [4, 8],
+] as const;
 
 /** The kernels' tiles: rows a block and widest strip. */
 export const SPMM_TILES = [
@@ -145,7 +149,8 @@ function spgemvRows(flavor: Flavor, R: 2 | 4): string {
 
 export function spmm(flavor: Flavor): Template {
   const strips = Object.entries(WIDTHS).flatMap(([R, list]) => list.map(([P, unroll]) => strip(flavor, Number(R), P, unroll)));
-  strips.push(...WIDTHS[1]!.filter(([P]) => P <= WALKING_TILES[0]).map(([P, unroll]) => strip(flavor, 1, P, unroll, "d")));
+  for (const [R, widest] of WALKING_TILES)
+    strips.push(...WIDTHS[R]!.filter(([P]) => P <= widest).map(([P, unroll]) => strip(flavor, R, P, unroll, "d")));
   return {
     helpers: `${simdHelpers}
 /** Lanes of a strip's last vector that count where not all do, as a count and as a mask. */
@@ -154,7 +159,7 @@ let kept_lanes: v128 = i32x4.splat(0);
 ${strips.join("")}`,
     kernels: [
       ...SPMM_TILES.map(([R, P]) => spmmKernel(R, P)),
-      ...WALKING_TILES.map((P) => spmmKernel(1, P, "d")),
+      ...WALKING_TILES.map(([R, P]) => spmmKernel(R, P, "d")),
       { name: "spgemv1", params: [...GEMV_PARAMS], body: spgemv1 },
       { name: "spgemv2", params: [...GEMV_PARAMS], body: spgemvRows(flavor, 2) },
       { name: "spgemv4", params: [...GEMV_PARAMS], body: spgemvRows(flavor, 4) },
