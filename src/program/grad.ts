@@ -41,6 +41,7 @@ export function gradients(of: Value, wrt: readonly Value[], seed?: Value): Value
       grads: flowing,
       attrs: operation.attrs,
       needs,
+      operationNamed,
     });
     operation.inputs.forEach((id, k) => {
       const g = back[k];

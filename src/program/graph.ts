@@ -18,6 +18,8 @@ export interface GradientContext<A extends Attrs = Attrs> {
   readonly attrs: A;
   /** Whether input i needs a gradient: rules skip the others. */
   readonly needs: readonly boolean[];
+  /** Definitions of operations, for a rule that continues a program. */
+  readonly operationNamed: (name: string) => OpDef;
 }
 
 /** An operation: type rule, definition, gradient. Every kernel is tested against `reference`. */

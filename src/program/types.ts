@@ -26,8 +26,8 @@ export type ParamLayout =
   | { readonly kind: "csr"; readonly capacity: number }
   | { readonly kind: "block"; readonly rows: 2 | 4; readonly capacity: number };
 
-/** A constant known when the program is traced. */
-export type AttrValue = number | string | boolean | null | readonly number[] | readonly (readonly number[])[];
+/** A constant known when the program is traced; a program where an operation holds one (`customGradient`). */
+export type AttrValue = number | string | boolean | null | readonly number[] | readonly (readonly number[])[] | Program;
 /** The constants of one operation. */
 export type Attrs = Readonly<Record<string, AttrValue | undefined>>;
 

@@ -53,6 +53,13 @@ const cases: Readonly<Record<string, ModelFile>> = {
       ["leaky", p.leaky(x!, 0.1)],
       ["hardSigmoid", p.hardSigmoid(x!, 0.2, 0.5)],
       ["hardSwish", p.hardSwish(x!)],
+      [
+        "customGradient",
+        p.customGradient(
+          (v) => p.mul(v, 3),
+          ({ grads: [g] }) => [g],
+        )(x!),
+      ],
       ["power", p.powScalar(positive, 1.5)],
       ["affine", p.affine(x!, 2, -1)],
       ["where", p.where(p.greater(x!, y!), x!, p.mul(y!, 2))],

@@ -112,6 +112,13 @@ export function alias(l: Lowering, x: number, y: number): void {
   l.place(y, { buffer: from.buffer, offset: from.offset, layout: from.layout, clean: from.clean });
 }
 
+/** Results that are the first operands as they are. */
+export function lowerPassed(l: Lowering, { inputs, outputs }: Operation): void {
+  outputs.forEach((y, i) => {
+    alias(l, inputs[i]!, y);
+  });
+}
+
 /** Two inputs. */
 export function lowerBinary(l: Lowering, operation: Operation): void {
   const [x, y] = operation.inputs as [number, number];

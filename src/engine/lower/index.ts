@@ -7,7 +7,7 @@ import { lowerBatchNorm, lowerBatchNormGrad, lowerBatchNormInference, lowerReluG
 import { lowerBroadcast, lowerWhere } from "./broadcast.js";
 import { lowerConv } from "./conv.js";
 import { lowerConvInputGrad, lowerConvWeightGrad } from "./conv-gradients.js";
-import { lowerBinary, lowerCast, lowerConstant, lowerUnary } from "./elementwise.js";
+import { lowerBinary, lowerCast, lowerConstant, lowerPassed, lowerUnary } from "./elementwise.js";
 import { lowerGather, lowerOneHot, lowerRandom, lowerRowSums, lowerTopK } from "./gather.js";
 import { lowerConvInt8, lowerDequantise, lowerLinearInt8, lowerMaxPoolInt8, lowerMeanInt8, lowerQuantise } from "./int8.js";
 import { lowerLayerNorm, lowerLayerNormGrad } from "./layer-norm.js";
@@ -22,6 +22,7 @@ type Rule = (l: Lowering, operation: Operation) => void;
 const rules: Record<string, Rule> = {
   constant: lowerConstant,
   stopGradient: lowerUnary,
+  customGradient: lowerPassed,
   where: lowerWhere,
   broadcastTo: lowerBroadcast,
   cast: lowerCast,

@@ -218,6 +218,11 @@ export const exportRules: Readonly<Record<string, ExportRule>> = {
   softplus: named("Softplus"),
   erf: named("Erf"),
   stopGradient: named("Identity"),
+  customGradient: ({ w, x, y }) => {
+    y.forEach((out, i) => {
+      w.add("Identity", [x[i]!], [out]);
+    });
+  },
   rsqrt: ({ w, x, y }) => w.node("Reciprocal", [w.node("Sqrt", x)], {}, y[0]),
   square: ({ w, x: [x], y }) => w.add("Mul", [x!, x!], y),
   step: ({ w, x, y }) => w.node("Cast", [w.node("Greater", [x[0]!, w.float(0)])], { to: 1 }, y[0]),

@@ -7,6 +7,7 @@ import * as choose from "./choose.js";
 import * as compare from "./compare.js";
 import * as control from "./control.js";
 import * as conv from "./conv2d.js";
+import * as custom from "./custom-gradient.js";
 import * as indexing from "./indexing.js";
 import * as int8 from "./int8.js";
 import * as layerNorms from "./layer-norm.js";
@@ -33,6 +34,7 @@ const families = [
   reduce,
   softmaxes,
   control,
+  custom,
   layerNorms,
   pools,
   random,
@@ -59,6 +61,7 @@ export { max, min, pow, where } from "./choose.js";
 export { equal, greater, greaterEqual, reluGrad } from "./compare.js";
 export { scan, stopGradient, straightThrough } from "./control.js";
 export { type ConvAttrs, type ConvOptions, conv2d, conv2dInputGrad, conv2dWeightGrad, windowsOf } from "./conv2d.js";
+export { customGradient, type Flow } from "./custom-gradient.js";
 export { argmax, cast, gather, oneHot, pick, pickGrad, scatterAddRows, segmentSum, topK } from "./indexing.js";
 export {
   conv2dInt8Op,

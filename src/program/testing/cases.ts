@@ -1,6 +1,7 @@
 /** Random cases for every operation: operands, attributes, and what the contract suite may skip, with the reason. */
 import { type AnyTensor, type Rng, sizeOf } from "../../core/index.js";
-import { operationNamed } from "../ops/index.js";
+import { mul, operationNamed } from "../ops/index.js";
+import { trace } from "../trace.js";
 import type { Attrs } from "../types.js";
 import { broadcastPair, chance, convolution, ints, pooling, shapeOf, size, uniform } from "./shapes.js";
 
@@ -19,6 +20,7 @@ type Generator = (rng: Rng) => OpCase;
 /** Operations whose gradient is not the slope of their value, with the reason. */
 export const notTheSlope: Readonly<Record<string, string>> = {
   stopGradient: "it passes its operand on and no gradient back",
+  customGradient: "it passes its first operands on, with the gradient that it holds",
 };
 
 const unary =
@@ -309,6 +311,13 @@ export const cases: Readonly<Record<string, Generator>> = {
   argmax: lines,
   cast: (rng) => ({ inputs: [uniform(rng, shapeOf(rng, 2), -5, 5)], attrs: { dtype: "i32" } }),
   stopGradient: unary(),
+  customGradient: (rng) => {
+    const shape = shapeOf(rng, 2);
+    const vjp = trace(({ inputs }) => ({ outputs: { grad0: mul(inputs["grad0"]!, 2) } }), {
+      inputs: { argument0: { shape: [3] }, result0: { shape }, grad0: { shape } },
+    });
+    return { inputs: [uniform(rng, shape), uniform(rng, [3])], attrs: { results: 1, vjp } };
+  },
   randomUniform: (rng) => ({ inputs: [key(rng)], attrs: { shape: shapeOf(rng, 2), offset: rng.below(100) } }),
   randomNormal: (rng) => ({ inputs: [key(rng)], attrs: { shape: shapeOf(rng, 2), offset: rng.below(100) } }),
   dropoutMask: (rng) => ({ inputs: [key(rng)], attrs: { shape: shapeOf(rng, 2), offset: rng.below(100), keep: 0.75 } }),
