@@ -10,7 +10,7 @@ import {
   type Tree,
   tensor,
 } from "../core/index.js";
-import { freePlan, type Kernels, type ProfileRow, profile } from "../kernels/index.js";
+import { freePlan, type KernelName, type Kernels, type ProfileRow, profile } from "../kernels/index.js";
 import type { Compiled } from "./compile.js";
 import type { Columns } from "./layout.js";
 import type { Decision } from "./lowering.js";
@@ -42,8 +42,11 @@ export interface Plan {
   readonly bytes: number;
   /** What runs between two meetings of threads. */
   readonly intervals: Compiled["intervals"];
-  /** Times every kernel call of one run on this thread: a row for each kernel of each operation, the costliest first. */
-  profile(now: () => number): ProfileRow[];
+  /**
+   * Times every kernel call of one run on this thread: a row for each kernel of each operation, the costliest first.
+   * @param stop told of each call; true ends the run there
+   */
+  profile(now: () => number, stop?: (kernel: KernelName, ms: number) => boolean): ProfileRow[];
   close(): void;
 }
 
@@ -140,11 +143,15 @@ export function createPlan(compiled: Compiled, params: ParamStore, host: PlanHos
     }
   }
 
-  function step(): void {
+  function prepare(): void {
     open("run");
     follow();
     if (!prepared && preparation !== undefined) host.run(preparation);
     prepared = true;
+  }
+
+  function step(): void {
+    prepare();
     host.run(main);
   }
 
@@ -186,9 +193,9 @@ export function createPlan(compiled: Compiled, params: ParamStore, host: PlanHos
     decisions: compiled.decisions,
     bytes: compiled.temporaryBytes,
     intervals: compiled.intervals,
-    profile(now) {
-      step();
-      return profile(kernels, main, host.scratch(), now, compiled.origins);
+    profile(now, stop) {
+      prepare();
+      return profile(kernels, main, host.scratch(), now, compiled.origins, stop);
     },
     close() {
       if (closed) return;

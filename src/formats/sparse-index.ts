@@ -34,22 +34,40 @@ function bitWriter(bytes: Uint8Array): (value: number, bits: number) => void {
   };
 }
 
-/** Reads fixed-width codes; -1 past the end. `done` tells whether only zero bits of the last byte remain. */
+/** Reads fixed-width codes of at most 16 bits. */
 function bitReader(bytes: Uint8Array) {
   const total = bytes.length * 8;
   let at = 0;
   return {
+    /** The next code; -1 past the end. */
     read(bits: number): number {
       if (at + bits > total) return -1;
-      let value = 0;
-      for (let got = 0; got < bits; ) {
-        const take = Math.min(8 - (at & 7), bits - got);
-        value |= ((bytes[at >>> 3]! >>> (at & 7)) & ((1 << take) - 1)) << got;
-        got += take;
-        at += take;
-      }
-      return value;
+      const byte = at >>> 3;
+      const value = (bytes[byte]! | (bytes[byte + 1]! << 8) | (bytes[byte + 2]! << 16)) >>> (at & 7);
+      at += bits;
+      return value & ((1 << bits) - 1);
     },
+    /**
+     * A row of gaps, as columns [from, to). Local variables only: this loop is most of the time of reading a model.
+     * @returns the last column; one that is not below `width` ends the row, -1 is the end of the bytes
+     */
+    gaps(bits: number, columns: Int32Array, from: number, to: number, width: number): number {
+      const skip = (1 << bits) - 1;
+      let [next, column] = [at, -1];
+      for (let e = from; e < to && column < width; e++) {
+        column++;
+        for (let gap = skip; gap === skip; column += gap) {
+          if (next + bits > total) return -1;
+          const byte = next >>> 3;
+          gap = ((bytes[byte]! | (bytes[byte + 1]! << 8) | (bytes[byte + 2]! << 16)) >>> (next & 7)) & skip;
+          next += bits;
+        }
+        columns[e] = column;
+      }
+      at = next;
+      return column;
+    },
+    /** Whether only zero bits of the last byte remain. */
     done: () => total - at < 8 && (total === at || bytes[at >>> 3]! >>> (at & 7) === 0),
   };
 }
@@ -193,15 +211,10 @@ export function decodeIndices(
     } else if (code.code === "gaps") {
       const end = at + stored.counts![row]!;
       if (end > entries) throw tooMany();
-      const skip = 2 ** code.bits - 1;
-      for (let column = -1; at < end; at++) {
-        let gap = bits.read(code.bits);
-        column += 1 + gap;
-        for (; gap === skip; column += gap) gap = bits.read(code.bits);
-        if (gap < 0) throw fail("the index bytes end early");
-        if (column >= grid.gridCols) throw fail(`row ${row} holds column ${column}, expected below ${grid.gridCols}`);
-        columns[at] = column;
-      }
+      const column = bits.gaps(code.bits, columns, at, end, grid.gridCols);
+      if (at < end && column < 0) throw fail("the index bytes end early");
+      if (column >= grid.gridCols) throw fail(`row ${row} holds column ${column}, expected below ${grid.gridCols}`);
+      at = end;
     } else {
       const perRow = (grid.gridCols / nm!.of) * nm!.keep;
       for (let i = 0, last = -1; i < perRow; i++, at++) {

@@ -152,6 +152,7 @@ export interface ProfileRow {
  * @param scratch address of one thread's scratch memory
  * @param now     a clock in milliseconds
  * @param origins a number for each instruction, in order; calls of different numbers get rows of their own
+ * @param stop    told of each call; true ends the run there
  * @returns one row a kernel (and origin), the costliest first
  */
 export function profile(
@@ -160,6 +161,7 @@ export function profile(
   scratch: number,
   now: () => number,
   origins?: ArrayLike<number>,
+  stop?: (kernel: KernelName, ms: number) => boolean,
 ): ProfileRow[] {
   const rows = new Map<string, { kernel: KernelName; operation?: number; calls: number; ms: number }>();
   let count = 0;
@@ -180,8 +182,11 @@ export function profile(
       row.calls++;
       row.ms += ms;
       rows.set(key, row);
+      if (stop?.(kernel, ms)) return byTime(rows);
       pc = next;
     }
   }
-  return [...rows.values()].sort((a, b) => b.ms - a.ms);
+  return byTime(rows);
 }
+
+const byTime = (rows: ReadonlyMap<string, ProfileRow>): ProfileRow[] => [...rows.values()].sort((a, b) => b.ms - a.ms);

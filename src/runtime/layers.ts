@@ -2,11 +2,15 @@
  * Dense or sparse, layer by layer, by measured time on this machine: each layer with a compressed weight runs alone, at its own
  * shapes, with its weight dense and with its weight sparse.
  */
-import { InputError, sizeOf, type Tensor, type Tree } from "../core/index.js";
-import type { Engine, Plan } from "../engine/index.js";
+import { InputError, sizeOf, type Tree } from "../core/index.js";
+import type { Engine } from "../engine/index.js";
+import type { KernelName } from "../kernels/index.js";
 import { atBatch, type BatchProgram, type Operation, type ParamLayout, type Program, withLayouts } from "../program/index.js";
-import { denseOf, type FileParam } from "./model-file.js";
-import { layerKey, type MeasuredTimings } from "./timings.js";
+import { createRing, type Effort, type Ring } from "./duel.js";
+import type { FileParam } from "./model-file.js";
+import { type LayerTimes, layerKey, type MeasuredTimings } from "./timings.js";
+
+type SparseParam = Extract<FileParam, { kind: "sparse" }>;
 
 /** What was measured of one layer. */
 export interface LayerTiming {
@@ -17,9 +21,14 @@ export interface LayerTiming {
   /** Milliseconds of the layer's operation alone, at the least of several runs. */
   readonly denseMs: number;
   readonly sparseMs: number;
+  /** The variant that was not run to its end, as it was clearly slower: its time is at least what is told. */
+  readonly atLeast?: "dense" | "sparse" | undefined;
   readonly choice: "dense" | "sparse";
-  /** Whether the times were measured now, or on this device before (see `Timings`). */
-  readonly from: "measured" | "cache";
+  /**
+   * `measured`: now; `alike`: now, on a layer of this model with the same shapes and nearly as many weights; `cache`: on this device
+   * before (see `TimingStore`).
+   */
+  readonly from: "measured" | "alike" | "cache";
 }
 
 /** Layout of a compressed param in the engine. */
@@ -64,83 +73,74 @@ function alone(program: Program, operation: Operation, path: string): Program {
   };
 }
 
-/** Data that no kernel can find easy: the same numbers every time. */
-function filler(n: number): Float32Array {
-  const data = new Float32Array(n);
-  for (let i = 0; i < n; i++) data[i] = ((i * 7919) % 1009) / 1009 - 0.5;
-  return data;
+/** Kernels that were run long enough to be optimised, by module. */
+const warmed = new WeakMap<WebAssembly.Module, Set<KernelName>>();
+
+function warmOf({ kernels: { module } }: Engine): Set<KernelName> {
+  const known = warmed.get(module) ?? new Set();
+  warmed.set(module, known);
+  return known;
 }
 
-/** Time that timing one variant of a layer may take, besides a few runs at least. */
-const BUDGET_MS = 8;
-/** Kernels that only bring values into the layout that a layer works in: in a network the layers before and after share it. */
-const MOVES = new Set(["copy", "copy4", "zero", "nchw_to_n4", "n4_to_nchw", "transpose2d"]);
+/** What no kernel treats in another way than other numbers. */
+const FILLER = 1 / 64;
 
-/** One run of a plan, moves not counted. */
-const workMs = (plan: Plan, now: () => number): number =>
-  plan.profile(now).reduce((sum, { kernel, ms }) => sum + (MOVES.has(kernel) ? 0 : ms), 0);
-
-/** Least step of a clock, in milliseconds: browsers round theirs to 5 or 100 microseconds. 0 for a clock that stands still. */
-function tickOf(now: () => number): number {
-  let tick = Number.POSITIVE_INFINITY;
-  let from = now();
-  for (let reads = 0, steps = 0; steps < 5; reads++) {
-    const to = now();
-    if (to === from) {
-      if (reads > 1e6) return 0;
-      continue;
-    }
-    tick = Math.min(tick, to - from);
-    from = to;
-    steps++;
-  }
-  return tick;
-}
-
-/** A clock this fine times single kernels. */
-const FINE_MS = 0.002;
-/** Ticks of a coarser clock that a timed row of runs takes at least: its error is then a fiftieth. */
-const TICKS = 50;
-
-/** One run of a plan by a coarse clock: whole runs, moves counted (the same ones in both variants), as many as the clock can tell. */
-function coarseMs(plan: Plan, now: () => number, tick: number): number {
-  let least = Number.POSITIVE_INFINITY;
-  for (let runs = 1, rows = 0; rows < 3; ) {
-    const start = now();
-    for (let i = 0; i < runs; i++) plan.step();
-    const ms = now() - start;
-    if (ms < TICKS * tick) runs *= 2;
-    else {
-      least = Math.min(least, ms / runs);
-      rows++;
-    }
-  }
-  return least;
-}
-
-function timeAlone(engine: Engine, program: Program, path: string, value: Tensor, layout: ParamLayout, now: () => number): number {
+/** A layer alone, its weight dense or sparse. The values are of no consequence to its time. */
+function layerPlan(engine: Engine, program: Program, path: string, { value }: SparseParam, layout: ParamLayout) {
   const laid = withLayouts(program, { [path]: layout });
-  const store = engine.params({ [path]: { shape: value.shape, layout } }, { [path]: value });
-  const plan = engine.compile(laid, store, { frozen: true });
+  const { rowPtr, columns, values, shape } = value;
+  const dense = layout.kind === "dense";
+  const store = engine.params({ [path]: { shape, layout } }, dense ? {} : { [path]: { rowPtr, columns, values } });
   try {
-    plan.set({ x: filler(laid.values[0]!.shape.reduce((a, b) => a * b, 1)) });
-    plan.step();
-    const tick = tickOf(now);
-    if (tick > FINE_MS) return coarseMs(plan, now, tick);
-    let least = Number.POSITIVE_INFINITY;
-    const start = now();
-    for (let i = 0; i < 200 && (i < 7 || now() - start < BUDGET_MS); i++) least = Math.min(least, workMs(plan, now));
-    return least;
-  } finally {
-    plan.close();
+    // Memory that was never written is one page of zeros, read faster than a weight is.
+    if (dense) store.view(path).fill(FILLER);
+    const plan = engine.compile(laid, store, { frozen: true });
+    plan.set({ x: new Float32Array(sizeOf(laid.values[0]!.shape)).fill(FILLER) });
+    return {
+      plan,
+      close() {
+        plan.close();
+        store.close();
+      },
+    };
+  } catch (error) {
     store.close();
+    throw error;
   }
+}
+
+function timeLayer(engine: Engine, ring: Ring, program: Program, path: string, param: SparseParam, effort: Effort): LayerTimes {
+  const sparse = layerPlan(engine, program, path, param, layoutOf(param));
+  try {
+    const dense = layerPlan(engine, program, path, param, { kind: "dense" });
+    try {
+      return ring.duel(dense.plan, sparse.plan, sparsityOf(param) >= FORESEEN, effort);
+    } finally {
+      dense.close();
+    }
+  } finally {
+    sparse.close();
+  }
+}
+
+/** From this share of zeros on a layer is foreseen to be clearly faster sparse. */
+const FORESEEN = 2 / 3;
+/** Weights of layers that count as alike differ by at most about this in number. */
+const ALIKE = 1.1;
+
+const sparsityOf = ({ value }: SparseParam): number => 1 - value.values.length / sizeOf(value.shape);
+
+/** Layers of one key take the same times, nearly. */
+function kindOf({ op, attrs }: Operation, input: readonly number[], { value }: SparseParam): string {
+  const { shape, layout, block, values } = value;
+  return JSON.stringify([op, attrs, input, shape, layout, block, Math.round(Math.log(values.length + 1) / Math.log(ALIKE))]);
 }
 
 /**
  * Times every layer that has a compressed weight.
- * @param now   a clock in milliseconds
- * @param known times of earlier loads on this device: what is in it is not timed again, what is timed is added
+ * @param now    a clock in milliseconds
+ * @param known  times of earlier loads on this device: what is in it is not timed again, what is timed is added
+ * @param effort `quick` finds the faster variant and times layers that are alike once; default `thorough`
  */
 export function timeLayers(
   engine: Engine,
@@ -149,33 +149,37 @@ export function timeLayers(
   batch: number,
   now: () => number,
   known: MeasuredTimings = new Map(),
+  effort: Effort = "thorough",
 ): LayerTiming[] {
   const sized = atBatch(program, batch);
   const paths = new Map(Object.entries(sized.params).map(([path, p]) => [p.value, path]));
   const found: LayerTiming[] = [];
   // A weight that several operations use at one shape (a recurrent cell) is timed once.
   const seen = new Set<string>();
+  const kinds = new Map<string, LayerTimes>();
+  let ring: Ring | undefined;
   for (const operation of sized.operations) {
     const path = paths.get(operation.inputs[1] ?? -1);
     const param = path === undefined ? undefined : params[path];
     if (path === undefined || param?.kind !== "sparse" || !takesSparse(operation)) continue;
-    const use = `${path}:${sized.values[operation.inputs[0]!]!.shape}`;
+    const input = sized.values[operation.inputs[0]!]!.shape;
+    const use = `${path}:${input}`;
     if (seen.has(use)) continue;
     seen.add(use);
-    const { shape } = param.value;
-    const sparsity = 1 - param.value.values.length / sizeOf(shape);
-    const key = layerKey(engine.flavor, operation, sized.values[operation.inputs[0]!]!.shape, param.value);
+    const key = layerKey(engine.flavor, operation, input, param.value);
+    const kind = kindOf(operation, input, param);
     const before = known.get(key);
-    let times = before;
+    const alike = effort === "quick" ? kinds.get(kind) : undefined;
+    let times = before ?? alike;
     if (!times) {
-      const value = denseOf(param);
-      const small = alone(sized, operation, path);
-      const denseMs = timeAlone(engine, small, path, value, { kind: "dense" }, now);
-      times = { denseMs, sparseMs: timeAlone(engine, small, path, value, layoutOf(param), now) };
-      known.set(key, times);
+      ring ??= createRing(now, warmOf(engine));
+      times = timeLayer(engine, ring, alone(sized, operation, path), path, param, effort);
     }
+    known.set(key, times);
+    kinds.set(kind, times);
     const choice = times.sparseMs <= times.denseMs ? "sparse" : "dense";
-    found.push({ path, shape, sparsity, ...times, choice, from: before ? "cache" : "measured" });
+    const from = before ? "cache" : alike ? "alike" : "measured";
+    found.push({ path, shape: param.value.shape, sparsity: sparsityOf(param), ...times, choice, from });
   }
   return found;
 }

@@ -105,7 +105,7 @@ function sessionOn(
   kernels: NonNullable<SessionOptions["kernels"]>,
   { now, timings, plans: most = 8, engine: shared }: SessionOptions,
 ): CheckedSession {
-  const layers = now && kernels === "measured" ? timeLayers(engine, file.program, file.params, 1, now, timings) : [];
+  const layers = now && kernels === "measured" ? timeLayers(engine, file.program, file.params, 1, now, timings, "quick") : [];
   const slower = new Set(layers.filter((layer) => layer.choice === "dense").map((layer) => layer.path));
   const { one } = file.program;
   const grouped = new Set(one.operations.filter((operation) => !takesSparse(operation)).flatMap(({ inputs }) => inputs));

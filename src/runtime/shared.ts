@@ -1,4 +1,5 @@
 /** What both entries export: Node's and the browser's. */
+export type { Effort } from "./duel.js";
 export { SessionError, SourceError } from "./errors.js";
 export type { Int8Stored } from "./int8-file.js";
 export type { Inputs, InputValue, ModelSpecs, TensorSpec } from "./io.js";

@@ -11,6 +11,8 @@ import type { Operation } from "../program/index.js";
 export interface LayerTimes {
   readonly denseMs: number;
   readonly sparseMs: number;
+  /** The one that was not run to its end: its time is at least this. */
+  readonly atLeast?: "dense" | "sparse" | undefined;
 }
 
 /** Times by layer key; whoever measures adds to it. */
@@ -59,7 +61,8 @@ export function layerKey(flavor: string, { op, attrs }: Operation, input: readon
 const MOST_DEVICES = 4;
 const MOST_LAYERS = 1000;
 
-type Table = Record<string, Record<string, readonly [denseMs: number, sparseMs: number]>>;
+type Row = readonly [denseMs: number, sparseMs: number, atLeast?: LayerTimes["atLeast"]];
+type Table = Record<string, Record<string, Row>>;
 
 /** A table that cannot be read is as good as none: it is written anew. */
 function parse(text: string | undefined): Table {
@@ -73,12 +76,18 @@ function parse(text: string | undefined): Table {
 
 const isTime = (ms: unknown): ms is number => typeof ms === "number" && ms >= 0 && Number.isFinite(ms);
 
+const timesOf = ([denseMs, sparseMs, atLeast]: Row): LayerTimes => ({
+  denseMs,
+  sparseMs,
+  ...((atLeast === "dense" || atLeast === "sparse") && { atLeast }),
+});
+
 /** The times of one device in a table. Entries that are no times are left out. */
 export function readTimings(text: string | undefined, device: string): MeasuredTimings {
   const out: MeasuredTimings = new Map();
   const rows = parse(text)[device];
   for (const [key, times] of Object.entries(typeof rows === "object" && rows !== null ? rows : {}))
-    if (Array.isArray(times) && isTime(times[0]) && isTime(times[1])) out.set(key, { denseMs: times[0], sparseMs: times[1] });
+    if (Array.isArray(times) && isTime(times[0]) && isTime(times[1])) out.set(key, timesOf(times));
   return out;
 }
 
@@ -86,7 +95,9 @@ export function readTimings(text: string | undefined, device: string): MeasuredT
 export function writeTimings(text: string | undefined, device: string, timings: MeasuredTimings): string {
   const { [device]: _, ...others } = parse(text);
   const all = new Map([...readTimings(text, device), ...timings]);
-  const rows = [...all].slice(-MOST_LAYERS).map(([key, { denseMs, sparseMs }]) => [key, [denseMs, sparseMs]]);
+  const rows = [...all]
+    .slice(-MOST_LAYERS)
+    .map(([key, { denseMs, sparseMs, atLeast }]) => [key, atLeast ? [denseMs, sparseMs, atLeast] : [denseMs, sparseMs]]);
   return JSON.stringify(
     Object.fromEntries([...Object.entries(others).slice(1 - MOST_DEVICES), [device, Object.fromEntries(rows)]]),
   );
