@@ -32,27 +32,43 @@ export const MODELS: Readonly<
 const MOMENTUM = 0.9;
 const RATE = 0.01;
 
-/** A training step of a model at a sparsity (0 = dense), random positions. */
+/** A training step of a model at a sparsity (0 = dense), random positions: single ones, or blocks of `rows` neighbouring rows. */
 export function trainingStep(
   engine: Engine,
   model: Model,
-  { batch, sparsity, sparse }: { batch: number; sparsity: number; sparse: (path: string, shape: readonly number[]) => boolean },
+  {
+    batch,
+    sparsity,
+    sparse,
+    rows = 1,
+  }: {
+    batch: number;
+    sparsity: number;
+    sparse: (path: string, shape: readonly number[]) => boolean;
+    rows?: 1 | 2 | 4;
+  },
 ): Step {
   const rng = createRng(11);
   const values: Record<string, Tensor> = { ...initParams(model.module, rng) };
   const live: Record<string, number> = {};
+  const blocks: Record<string, 1 | 2 | 4> = {};
   if (sparsity > 0) {
     for (const [path, { shape }] of Object.entries(model.module.params)) {
       if (!sparse(path, shape)) continue;
-      const n = sizeOf(shape);
-      live[path] = Math.round(n * (1 - sparsity));
-      const order = rng.permutation(n);
+      const n = sizeOf(shape) / rows;
+      const columns = sizeOf(shape.slice(1));
+      const kept = Math.round(n * (1 - sparsity));
+      live[path] = kept * rows;
+      blocks[path] = rows;
       const { data } = values[path]!;
-      for (let i = live[path]!; i < n; i++) data[order[i]!] = 0;
+      for (const entry of rng.permutation(n).slice(kept)) {
+        const first = Math.floor(entry / columns) * rows * columns + (entry % columns);
+        for (let b = 0; b < rows; b++) data[first + b * columns] = 0;
+      }
     }
   }
   const optimizer = sgd({ momentum: MOMENTUM });
-  const spec = { model, batch, live, storage: "csr" } as const;
+  const spec = { model, batch, live, blocks, storage: "csr" } as const;
   const store = engine.params(trainingSpecs(spec, optimizer), values as Tree<Tensor>);
   const plan = engine.compile(trainingProgram(spec, optimizer), store);
   const x = Float32Array.from({ length: batch * sizeOf(model.inputShape) }, () => rng.normal());

@@ -10,11 +10,18 @@ import { pinProcess } from "./pin.js";
 import { MODELS, type Step, trainingStep } from "./steps.js";
 
 const BATCH = 128;
-const SPARSITIES: Readonly<Record<string, readonly number[]>> = { resnet20: [0, 0.8, 0.9, 0.95], mlp1000: [0, 0.9, 0.95, 0.98] };
+/** Share of zeros, and rows of the blocks in which the live weights lie. */
+type Zeros = readonly [sparsity: number, rows: 1 | 2 | 4];
+const VARIANTS: Readonly<Record<string, readonly Zeros[]>> = {
+  resnet20: [[0, 1], [0.8, 1], [0.9, 1], [0.95, 1], [0.9, 2]],
+  mlp1000: [[0, 1], [0.9, 1], [0.95, 1], [0.98, 1]],
+}; // biome-ignore format: a table
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
-const label = (model: string, sparsity: number): string =>
-  `${MODELS[model]!.title} training step, batch ${BATCH}, ${sparsity === 0 ? "dense" : `CSR ${Math.round(sparsity * 100)} %`}`;
+const label = (model: string, [sparsity, rows]: Zeros): string => {
+  const form = sparsity === 0 ? "dense" : `${rows === 1 ? "CSR" : `${rows}x1 blocks`} ${Math.round(sparsity * 100)} %`;
+  return `${MODELS[model]!.title} training step, batch ${BATCH}, ${form}`;
+};
 
 /** Debian keeps its PyTorch beside its own interpreter. */
 function torchCommand(threads: number): string[] {
@@ -35,12 +42,12 @@ export async function* trainingSteps(options: SuiteOptions, threads: number): As
   const { engine, note } = await pinnedEngine(threads);
   let torch: Found | undefined;
   try {
-    for (const [model, sparsities] of Object.entries(SPARSITIES)) {
-      const chosen = sparsities.filter((sparsity) => wanted(options, label(model, sparsity)));
+    for (const [model, variants] of Object.entries(VARIANTS)) {
+      const chosen = variants.filter((zeros) => wanted(options, label(model, zeros)));
       if (chosen.length === 0) continue;
       torch ??= await startTorch(threads);
       const { build, sparse } = MODELS[model]!;
-      const steps = chosen.map((sparsity) => trainingStep(engine, build(), { batch: BATCH, sparsity, sparse }));
+      const steps = chosen.map(([sparsity, rows]) => trainingStep(engine, build(), { batch: BATCH, sparsity, sparse, rows }));
       const own: number[][] = steps.map(() => []);
       const theirs: number[] = [];
       for (let round = -2; round < rounds; round++) {
@@ -51,11 +58,11 @@ export async function* trainingSteps(options: SuiteOptions, threads: number): As
         const ms = await torch.peer?.time(model);
         if (ms !== undefined && round >= 0) theirs.push(ms);
       }
-      for (const [i, sparsity] of chosen.entries()) {
+      for (const [i, zeros] of chosen.entries()) {
         const peer = torch.peer ? `${torch.peer.name}, dense` : `PyTorch absent: ${torch.absent}`;
         const memory = `${(steps[i]!.bytes / 2 ** 20).toFixed(0)} MiB of params and activations`;
         yield compare(
-          label(model, sparsity),
+          label(model, zeros),
           threads,
           own[i]!,
           peer,
@@ -74,7 +81,7 @@ export async function* trainingSteps(options: SuiteOptions, threads: number): As
 /** Two threads against one, both engines in this process, in turns. */
 export async function* scaling(options: SuiteOptions): AsyncGenerator<Row> {
   const names = [0, 0.9]
-    .map((sparsity) => ({ sparsity, name: `${label("resnet20", sparsity)}, two threads against one` }))
+    .map((sparsity) => ({ sparsity, name: `${label("resnet20", [sparsity, 1])}, two threads against one` }))
     .filter(({ name }) => wanted(options, name));
   if (names.length === 0) return;
   const { build, sparse } = MODELS["resnet20"]!;

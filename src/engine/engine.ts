@@ -20,7 +20,8 @@ import {
 import type { ParamSpec, Program } from "../program/index.js";
 import { type Compiled, compileProgram } from "./compile.js";
 import type { Int8Param } from "./int8-param.js";
-import { type Live, ParamStore } from "./params.js";
+import type { Live } from "./live.js";
+import { ParamStore } from "./params.js";
 import { createPlan, type Plan } from "./plan.js";
 
 /** Options of `createEngine`. */

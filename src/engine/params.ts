@@ -16,15 +16,8 @@ import {
 import type { Arena } from "../kernels/index.js";
 import { isSparse, type ParamLayout, type ParamSpec } from "../program/index.js";
 import { checkInt8Param, type Int8Param } from "./int8-param.js";
+import { type Live, liveOf } from "./live.js";
 import { liveCount, type Topology } from "./topology.js";
-
-/** Live positions of a sparse param as users give and get them: CSR over [shape[0] / block, rest]. */
-export interface Live {
-  readonly rowPtr: Int32Array;
-  readonly columns: Int32Array;
-  /** [entries * block], block rows of an entry side by side. */
-  readonly values: Float32Array;
-}
 
 interface Held {
   readonly spec: ParamSpec;
@@ -271,26 +264,6 @@ function eachLive(t: Topology, each: (position: number, k: number) => void): voi
       for (let b = 0; b < t.block; b++) each((r * t.block + b) * t.columns + t.columnOf[e]!, e * t.block + b);
     }
   }
-}
-
-/** The non-zero positions of a dense tensor as live positions. */
-export function liveOf(value: Tensor<"f32">, block: 1 | 2 | 4 = 1): Live {
-  const rows = value.shape[0]! / block;
-  const columns = sizeOf(value.shape.slice(1));
-  const rowPtr = new Int32Array(rows + 1);
-  const list: number[] = [];
-  const values: number[] = [];
-  for (let r = 0; r < rows; r++) {
-    for (let c = 0; c < columns; c++) {
-      let any = false;
-      for (let b = 0; b < block; b++) any ||= value.data[(r * block + b) * columns + c] !== 0;
-      if (!any) continue;
-      list.push(c);
-      for (let b = 0; b < block; b++) values.push(value.data[(r * block + b) * columns + c]!);
-    }
-    rowPtr[r + 1] = list.length;
-  }
-  return { rowPtr, columns: Int32Array.from(list), values: Float32Array.from(values) };
 }
 
 function checkLive(path: string, t: Topology, live: Live): void {

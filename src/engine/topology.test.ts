@@ -17,7 +17,7 @@ import {
 } from "../program/index.js";
 import { rewireRandom } from "../sparsity/index.js";
 import { createEngine, type Engine } from "./engine.js";
-import { type Live, liveOf } from "./params.js";
+import { type Live, liveOf } from "./live.js";
 import { randomLabels, randomTensor } from "./testing/agree.js";
 import { blockOf, type Kind, layoutOf, randomMask } from "./testing/sparse.js";
 

@@ -3,6 +3,7 @@
  * Any safetensors reader opens it; docs/sparse-safetensors.md tells how the sparse tensors are joined.
  */
 import { FormatError, InputError, type Tensor, type Tree, tensor } from "../core/index.js";
+import { blockRows } from "../engine/index.js";
 import {
   compressDense,
   expandSparse,
@@ -44,21 +45,6 @@ const KEY = "sparseland.program";
 const VERSION = 1;
 /** Above this share of kept weights the compressed form is no smaller. */
 const DENSE_ABOVE = 0.9;
-
-/** The most neighbouring rows (4, 2 or 1) that share all their kept columns: such blocks have faster kernels and shorter index lists. */
-function blockRows({ shape, data }: { readonly shape: readonly number[]; readonly data: Uint8Array }): 1 | 2 | 4 {
-  const rows = shape[0]!;
-  const columns = data.length / rows;
-  const share = (size: number): boolean => {
-    if (rows % size !== 0) return false;
-    for (let r = 0; r < rows; r++) {
-      const first = (r - (r % size)) * columns;
-      for (let c = 0; c < columns; c++) if (data[r * columns + c] !== data[first + c]) return false;
-    }
-    return true;
-  };
-  return share(4) ? 4 : share(2) ? 2 : 1;
-}
 
 /** Chooses the storage of each param: compressed where a mask leaves enough zeros, in blocks where the mask has them. */
 export function packModel({ program, params, masks = {}, int8 = {}, metadata = {} }: PackInput): ModelFile {

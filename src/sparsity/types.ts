@@ -1,5 +1,6 @@
 /** The interfaces of the sparsity axes. Conventions: masks hold 1 = kept; scores are HIGHER = keep; steps count from 0. */
 import type { Rng, Tensor, Tree } from "../core/index.js";
+import type { Value } from "../program/index.js";
 import type { MethodCard } from "./card.js";
 
 /** A binary tensor of the weight's shape, row-major: 1 = kept, 0 = pruned. */
@@ -186,8 +187,14 @@ export interface Updater<S = unknown> {
   counts?(infos: Tree<ParamInfo>): Tree<number>;
   /** Topology update on index arrays, for layers kept compressed. Only methods that need no dense gradient have it. */
   rewire?(input: RewireInput): Rewired;
-  /** Parameters that the forward pass sees, where they are not simply params times mask (straight-through methods). */
-  forwardParams?(params: Tree<Tensor>, masks: Tree<Mask>): Tree<Tensor>;
-  /** Changes gradients before the optimiser (penalties, SR-STE decay). */
-  gradients?(grads: Tree<Tensor>, params: Tree<Tensor>, masks: Tree<Mask>): Tree<Tensor>;
+  /**
+   * Weights that the forward pass multiplies, where they are not simply params times mask (straight-through methods). Traced once, into
+   * the step and into evaluation; masks come as 0 and 1 in f32. Returns those that it changes, in their shapes; gradients flow through.
+   */
+  forwardParams?(params: Tree<Value>, masks: Tree<Value>): Tree<Value>;
+  /**
+   * Changes gradients before the optimiser (penalties, SR-STE decay). Traced once, into the step. Returns those that it changes.
+   * Methods with either keep masked weights dense while they train.
+   */
+  gradients?(grads: Tree<Value>, params: Tree<Value>, masks: Tree<Value>): Tree<Value>;
 }

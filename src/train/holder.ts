@@ -2,12 +2,12 @@
  * Weights, masks and slots of a run in the engine, with the plans that use them. Masked weights are held dense (with a mask) while
  * they are dense enough for dense kernels to be faster, and as live values only once they are sparse enough.
  */
-import { InputError, type Tensor, type Tree, tensor } from "../core/index.js";
+import { InputError, mapTree, type Tensor, type Tree, tensor } from "../core/index.js";
 import { createLoader, type Dataset } from "../data/index.js";
-import type { Engine, Live, ParamStore, Plan } from "../engine/index.js";
+import { blockRows, type Engine, type Live, liveUnder, type ParamStore, type Plan } from "../engine/index.js";
 import type { Model } from "../models/index.js";
 import type { Optimizer } from "../optim/index.js";
-import { countKept, csrOfMask, gatherCsr, type Mask, maskOfCsr, type Updated } from "../sparsity/index.js";
+import { countKept, type Mask, maskOfCsr, type Updated } from "../sparsity/index.js";
 import {
   elementsOf,
   evaluationProgram,
@@ -46,6 +46,8 @@ const EVALUATION_BATCH = 256;
 export interface Holder {
   readonly storage: Storage;
   readonly masks: Tree<Mask>;
+  /** Rows of the blocks in which csr storage holds each masked weight: 1, 2 or 4. */
+  readonly blocks: Tree<1 | 2 | 4>;
   /** One optimiser step on a batch. */
   step(
     batch: { inputs: Float32Array; labels: Int32Array },
@@ -58,7 +60,7 @@ export interface Holder {
   weights(): Tree<Tensor>;
   /** Takes new masks: clears slots of born and pruned weights, zeroes pruned weights unless their values are stored. */
   remask(updated: Updated<unknown>, stored: boolean): void;
-  /** Live positions and values of a csr weight. */
+  /** Live positions and values of a csr weight held in single entries. */
   live(path: string): Live;
   /** Replaces the live positions of a csr weight; slots follow. */
   setLive(path: string, live: Live): void;
@@ -72,10 +74,13 @@ export interface Holder {
 /** How masked weights are to be held: `auto` takes csr below CSR_DENSITY. */
 export type StorageChoice = Storage | "auto";
 
-function chooseStorage(choice: StorageChoice, masks: Tree<Mask>, stored: boolean): Storage {
+function chooseStorage({ storage: choice, stored, hooks }: HolderOptions, masks: Tree<Mask>): Storage {
+  const dense = stored || hooks?.forwardParams !== undefined || hooks?.gradients !== undefined;
   if (choice !== "auto") {
-    if (choice === "csr" && stored)
-      throw new InputError("train: a method that keeps the values of pruned weights needs storage: masked");
+    if (choice === "csr" && dense)
+      throw new InputError(
+        `train: a method that ${stored ? "keeps the values of pruned weights" : "changes gradients or the forward weights"} needs storage: masked`,
+      );
     return choice;
   }
   let kept = 0;
@@ -84,7 +89,7 @@ function chooseStorage(choice: StorageChoice, masks: Tree<Mask>, stored: boolean
     kept += countKept(mask);
     all += mask.data.length;
   }
-  return !stored && all > 0 && kept / all < CSR_DENSITY ? "csr" : "masked";
+  return !dense && all > 0 && kept / all < CSR_DENSITY ? "csr" : "masked";
 }
 
 /** What a holder is made of. */
@@ -96,6 +101,10 @@ export interface HolderOptions {
   readonly storage: StorageChoice;
   /** Whether the method keeps the values of pruned weights. */
   readonly stored: boolean;
+  /** What the method does to the forward weights and to the gradients: needs masked storage. */
+  readonly hooks?: ProgramSpec["hooks"];
+  /** Whether csr storage keeps single entries even where a mask is made of blocks: for methods that rewire them. */
+  readonly single?: boolean;
 }
 
 /**
@@ -116,8 +125,12 @@ export function createHolder(options: HolderOptions, start: Snapshot): Holder {
     const live: Record<string, number> = {};
     for (const [path, mask] of Object.entries(masks))
       live[path] = storage === "csr" ? Math.max(1, countKept(mask)) : elementsOf(model, path);
-    return { model, batch, live, storage };
+    return { model, batch, live, storage, blocks: blocksOf(masks), hooks: options.hooks };
   };
+
+  /** Rows of each mask's blocks: of the masks alone, so that a resumed run holds its weights as the unbroken one. */
+  const blocksOf = (of: Tree<Mask>): Tree<1 | 2 | 4> =>
+    mapTree(of, (mask) => (storage === "csr" && !options.single && countKept(mask) > 0 ? blockRows(mask) : 1));
 
   function fill(path: string, value: Tensor): void {
     const pattern = store.patternOf(path);
@@ -125,15 +138,14 @@ export function createHolder(options: HolderOptions, start: Snapshot): Holder {
       store.set(path, value);
       return;
     }
-    const csr = csrOfMask(masks[pattern]!);
-    const values = gatherCsr(csr, value.data);
-    if (pattern === path) store.setLive(path, { rowPtr: csr.rowPtr, columns: csr.columns, values });
-    else store.view(path).set(values);
+    const live = liveUnder(masks[pattern]!, value.data, store.topologies[pattern]!.block);
+    if (pattern === path) store.setLive(path, live);
+    else store.view(path).set(live.values);
   }
 
   function build(from: Snapshot): void {
     masks = from.masks;
-    storage = chooseStorage(options.storage, masks, options.stored);
+    storage = chooseStorage(options, masks);
     const own = spec(batchSize);
     const specs = trainingSpecs(own, optimizer);
     store = engine.params(specs);
@@ -167,7 +179,7 @@ export function createHolder(options: HolderOptions, start: Snapshot): Holder {
 
   /** Rebuilds the plans when the masks have left the storage or its capacity. */
   function settle(): void {
-    const wanted = chooseStorage(options.storage, masks, options.stored);
+    const wanted = chooseStorage(options, masks);
     if (wanted === storage) return;
     const now = { values: values(), masks };
     drop();
@@ -183,6 +195,9 @@ export function createHolder(options: HolderOptions, start: Snapshot): Holder {
     get masks() {
       return masks;
     },
+    get blocks() {
+      return mapTree(masks, (_, path) => store.topologies[path]?.block ?? 1);
+    },
     step(batch, feed, key) {
       const out = plan.run({ x: batch.inputs, y: batch.labels, key, ...feed });
       return { loss: out["loss"]!.data[0]!, accuracy: out["accuracy"]!.data[0]! };
@@ -191,7 +206,7 @@ export function createHolder(options: HolderOptions, start: Snapshot): Holder {
       if (!probe || probe.paths.join() !== paths.join()) {
         probe?.plan.close();
         probe?.store.close();
-        const program = gradientProgram(model, batchSize, paths);
+        const program = gradientProgram(model, batchSize, paths, spec(batchSize));
         const own = engine.params(
           Object.fromEntries(Object.entries(program.params).map(([path, p]) => [path, program.values[p.value]!])),
         );
@@ -199,7 +214,7 @@ export function createHolder(options: HolderOptions, start: Snapshot): Holder {
       }
       for (const path of Object.keys(probe.store.specs)) {
         const value = store.get(path);
-        const mask = masks[path];
+        const mask = options.hooks?.forwardParams ? undefined : masks[path];
         if (mask && storage === "masked") for (let i = 0; i < mask.data.length; i++) if (!mask.data[i]) value.data[i] = 0;
         probe.store.set(path, value);
       }
@@ -210,8 +225,12 @@ export function createHolder(options: HolderOptions, start: Snapshot): Holder {
     remask({ masks: next, born }, stored) {
       if (storage === "csr") {
         const kept = Object.fromEntries(Object.keys(next).map((path) => [path, store.get(path)]));
-        const over = Object.entries(next).some(([path, mask]) => countKept(mask) > store.topologies[path]!.capacity);
-        if (over) {
+        const blocks = blocksOf(next);
+        const { topologies } = store;
+        const misfit = Object.entries(next).some(
+          ([path, mask]) => countKept(mask) > topologies[path]!.capacity || blocks[path] !== topologies[path]!.block,
+        );
+        if (misfit) {
           const now = { values: values(), masks: next };
           for (const [path, mask] of Object.entries(born)) clear(now.values[path]!, mask, 1);
           drop();
@@ -219,10 +238,9 @@ export function createHolder(options: HolderOptions, start: Snapshot): Holder {
           return;
         }
         for (const [path, mask] of Object.entries(next)) {
-          const csr = csrOfMask(mask);
           const value = kept[path]!;
           if (born[path]) clear(value, born[path]!, 1);
-          store.setLive(path, { rowPtr: csr.rowPtr, columns: csr.columns, values: gatherCsr(csr, value.data) });
+          store.setLive(path, liveUnder(mask, value.data, topologies[path]!.block));
         }
         masks = next;
         return settle();

@@ -1,5 +1,5 @@
 /** The programs of training: one step, dense gradients, evaluation. All are traced from the model; none knows a method. */
-import { sizeOf, type Tree } from "../core/index.js";
+import { InputError, mapTree, ShapeError, sameShape, sizeOf, type Tree } from "../core/index.js";
 import { forward, type Model } from "../models/index.js";
 import { paramSpecs, trainable } from "../nn/index.js";
 import type { Optimizer } from "../optim/index.js";
@@ -20,8 +20,12 @@ import {
   trace,
   type Value,
 } from "../program/index.js";
+import type { Updater } from "../sparsity/index.js";
 
-/** How masked weights are held: `masked` keeps a dense weight and multiplies it by its mask; `csr` keeps live values only. */
+/**
+ * How masked weights are held: `masked` keeps a dense weight and multiplies it by its mask; `csr` keeps live values only, in blocks of
+ * two or four rows where the mask is made of such blocks.
+ */
 export type Storage = "masked" | "csr";
 
 /** Path of the mask of a weight, in `masked` storage. */
@@ -34,24 +38,53 @@ export interface ProgramSpec {
   /** Masked paths with their live positions' number, which is the capacity in csr storage. */
   readonly live: Tree<number>;
   readonly storage: Storage;
+  /** Rows of the blocks that the live positions of a path form, in csr storage; default 1. */
+  readonly blocks?: Tree<1 | 2 | 4>;
+  /** What a method does to the forward weights and to the gradients, in masked storage. */
+  readonly hooks?: Pick<Updater, "forwardParams" | "gradients"> | undefined;
 }
 
 /** Specs of the model's params in this storage, masks included. */
-export function modelSpecs({ model, live, storage }: ProgramSpec): Tree<ParamSpec> {
+export function modelSpecs({ model, live, storage, blocks = {} }: ProgramSpec): Tree<ParamSpec> {
   const layouts: Record<string, ParamLayout> = {};
-  if (storage === "csr") for (const [path, capacity] of Object.entries(live)) layouts[path] = { kind: "csr", capacity };
+  if (storage === "csr") {
+    for (const [path, capacity] of Object.entries(live)) {
+      const rows = blocks[path] ?? 1;
+      layouts[path] = rows === 1 ? { kind: "csr", capacity } : { kind: "block", rows, capacity };
+    }
+  }
   const specs: Record<string, ParamSpec> = { ...paramSpecs(model.module, layouts) };
   if (storage === "masked") for (const path of Object.keys(live)) specs[maskPath(path)] = { shape: specs[path]!.shape };
   return specs;
 }
 
 /** The weights that the forward pass multiplies. */
-const effective = (params: Tree<Value>, { live, storage }: ProgramSpec): Tree<Value> => {
+const effective = (params: Tree<Value>, { model, live, storage, hooks }: ProgramSpec): Tree<Value> => {
   if (storage === "csr") return params;
   const out: Record<string, Value> = { ...params };
-  for (const path of Object.keys(live)) out[path] = mul(params[path]!, params[maskPath(path)]!);
-  return out;
+  const masks = masksIn(params, live);
+  for (const path of Object.keys(live)) out[path] = mul(params[path]!, masks[path]!);
+  const changed = hooks?.forwardParams?.(weightsIn(params, model), masks) ?? {};
+  return { ...out, ...requireOwn("forwardParams", changed, params) };
 };
+
+const masksIn = (params: Tree<Value>, live: Tree<number>): Tree<Value> => mapTree(live, (_, path) => params[maskPath(path)]!);
+const weightsIn = (params: Tree<Value>, model: Model): Tree<Value> => mapTree(model.module.params, (_, path) => params[path]!);
+
+/** What a hook of a method returned. @throws InputError for a path that is no param, ShapeError for another shape */
+function requireOwn(hook: string, changed: Tree<Value>, params: Tree<Value>): Tree<Value> {
+  for (const [path, { shape }] of Object.entries(changed)) {
+    const param = params[path];
+    if (!param) throw new InputError(`train: the method's ${hook} returned "${path}", which is no param`);
+    if (!sameShape(shape, param.shape))
+      throw new ShapeError(
+        `train: the method's ${hook} of "${path}"`,
+        { param: param.shape, returned: shape },
+        "the param's shape",
+      );
+  }
+  return changed;
+}
 
 const batchInputs = ({ model, batch }: ProgramSpec) => ({
   x: { shape: [batch, ...model.inputShape] },
@@ -82,7 +115,14 @@ export function trainingProgram(spec: ProgramSpec, optimizer: Optimizer): Progra
         paths.map((path) => p[path]!),
       );
       const pickTree = (values: readonly Value[]) => Object.fromEntries(paths.map((path, i) => [path, values[i]!]));
-      const next = optimizer.update({ params: pickTree(paths.map((path) => p[path]!)), grads: pickTree(found), slots: p, inputs });
+      const grads = pickTree(found);
+      const changed = spec.hooks?.gradients?.(grads, weightsIn(p, model), masksIn(p, spec.live)) ?? {};
+      const next = optimizer.update({
+        params: pickTree(paths.map((path) => p[path]!)),
+        grads: { ...grads, ...requireOwn("gradients", changed, grads) },
+        slots: p,
+        inputs,
+      });
       const right = equal(cast(argmax(logits, 1), "f32"), cast(inputs["y"]!, "f32"));
       return { outputs: { loss, accuracy: mean(right) }, updates: { ...updates, ...next } };
     },
@@ -90,21 +130,31 @@ export function trainingProgram(spec: ProgramSpec, optimizer: Optimizer): Progra
   );
 }
 
-/** Dense gradients of the loss at given weights: outputs `grad:<path>`. The weights come in already masked. */
-export function gradientProgram(model: Model, batch: number, paths: readonly string[]): Program {
+/**
+ * Dense gradients of the loss at the weights that the forward pass multiplies: outputs `grad:<path>`. Without `hooks` the weights come
+ * in already masked; with them masks are params too.
+ */
+export function gradientProgram(
+  model: Model,
+  batch: number,
+  paths: readonly string[],
+  { live = {}, hooks }: Partial<Pick<ProgramSpec, "live" | "hooks">> = {},
+): Program {
+  const spec: ProgramSpec = { model, batch, live: hooks?.forwardParams ? live : {}, storage: "masked", hooks };
   return trace(
     ({ params: p, inputs }) => {
-      const { logits } = forward(model, p, inputs["x"]!, true, inputs["key"]!);
+      const seen = effective(p, spec);
+      const { logits } = forward(model, seen, inputs["x"]!, true, inputs["key"]!);
       const loss = crossEntropy(logits, inputs["y"]!);
       const found = gradients(
         loss,
-        paths.map((path) => p[path]!),
+        paths.map((path) => seen[path]!),
       );
       return { outputs: Object.fromEntries(paths.map((path, i) => [`grad:${path}`, found[i]!])) };
     },
     {
-      params: paramSpecs(model.module),
-      inputs: { ...batchInputs({ model, batch, live: {}, storage: "masked" }), key: { shape: [2], dtype: "i32" } },
+      params: modelSpecs(spec),
+      inputs: { ...batchInputs(spec), key: { shape: [2], dtype: "i32" } },
     },
   );
 }

@@ -1,14 +1,15 @@
 /** The training loop: resuming, storages that agree, what methods leave behind, and what is refused. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createRng, InputError, OptionError, tensor } from "../core/index.js";
-import { type Dataset, identity, makeDataset } from "../data/index.js";
 import { createEngine, type Engine } from "../engine/index.js";
 import { methods } from "../methods/index.js";
-import { convnet, type Model, mlp } from "../models/index.js";
+import { convnet, mlp } from "../models/index.js";
 import { initParams } from "../nn/index.js";
-import { adam, constantRate, cosineRate, sgd } from "../optim/index.js";
+import { adam, constantRate, sgd } from "../optim/index.js";
+import type { Value } from "../program/index.js";
 import { countKept, type Mask, maskOf, type Updater } from "../sparsity/index.js";
-import { CSR_DENSITY, createHolder, type StorageChoice, type Trained, type TrainOptions, train } from "./index.js";
+import { CSR_DENSITY, createHolder, type StorageChoice, type TrainOptions } from "./index.js";
+import { EPOCHS, optionsOf, PER_EPOCH, pictures, run, small, training } from "./testing/runs.js";
 
 let engine: Engine;
 beforeAll(async () => {
@@ -16,67 +17,10 @@ beforeAll(async () => {
 });
 afterAll(() => engine.close());
 
-const EPOCHS = 4;
-const BATCH = 12;
-/** Steps of an epoch: 64 examples in whole batches. */
-const PER_EPOCH = 5;
+const options = (more: Partial<TrainOptions>): TrainOptions => optionsOf(engine, more);
 
-/** Rows, columns, a chequerboard or a plain square in noise: the class. */
-const PATTERNS = [
-  (y: number, _: number) => y % 2,
-  (_: number, x: number) => x % 2,
-  (y: number, x: number) => (x + y) % 2,
-  () => 0.5,
-] as const;
-
-function pictures(count: number, seed: number): Dataset {
-  const rng = createRng(seed);
-  const labels = Int32Array.from({ length: count }, () => rng.below(4));
-  const inputs = Float32Array.from(
-    { length: count * 64 },
-    (_, i) => PATTERNS[labels[Math.floor(i / 64)]!]!(Math.floor((i % 64) / 8), i % 8) + rng.normal() * 0.2 - 0.5,
-  );
-  return makeDataset({
-    name: `patterns ${seed}`,
-    shape: [1, 8, 8],
-    classes: 4,
-    inputs,
-    labels,
-    normalisation: identity,
-    source: "made",
-  });
-}
-const [training, testing] = [pictures(64, 1), pictures(30, 2)];
-const small = (): Model => convnet({ inputShape: [1, 8, 8], channels: [6, 8], classes: 4 });
-
-function options(more: Partial<TrainOptions>): TrainOptions {
-  return {
-    engine,
-    model: small(),
-    train: training,
-    test: testing,
-    optimizer: sgd({ momentum: 0.9, decay: 1e-3 }),
-    rate: cosineRate(0.05, { steps: EPOCHS * PER_EPOCH }),
-    epochs: EPOCHS,
-    batchSize: BATCH,
-    seed: 7,
-    now: () => 0,
-    ...more,
-  };
-}
-
-async function run(given: TrainOptions): Promise<{ trained: Trained; checkpoints: Uint8Array[]; losses: number[] }> {
-  const checkpoints: Uint8Array[] = [];
-  const losses: number[] = [];
-  const events = train({ reportEvery: 1, ...given });
-  for (;;) {
-    const next = await events.next();
-    if (next.done) return { trained: next.value, checkpoints, losses };
-    if (next.value.kind === "epoch") checkpoints.push(next.value.checkpoint());
-    else losses.push(next.value.loss);
-  }
-}
-
+const GRADUAL = { sparsity: 0.8, end: 16, every: 3 };
+const TWO = { kind: "block", rows: 2, cols: 1 };
 const METHODS: Readonly<Record<string, () => Updater | undefined>> = {
   dense: () => undefined,
   set: () => methods["set"]!.create({ sparsity: 0.8, every: 3 }),
@@ -84,6 +28,8 @@ const METHODS: Readonly<Record<string, () => Updater | undefined>> = {
   "gradual, stored values": () => methods["gradual-magnitude"]!.create({ sparsity: 0.8, end: 16, every: 3 }),
   "gradual, frozen": () => methods["gradual-magnitude"]!.create({ sparsity: 0.8, end: 16, every: 3, ranking: "frozen" }),
   snip: () => methods["snip"]!.create({ sparsity: 0.8 }),
+  "gradual, frozen, 2x1 blocks": () => methods["gradual-magnitude"]!.create({ ...GRADUAL, ranking: "frozen", pattern: TWO }),
+  "one-shot, 4x1 blocks": () => methods["one-shot-magnitude"]!.create({ sparsity: 0.8, at: 4, pattern: { ...TWO, rows: 4 } }),
 };
 
 describe.each(Object.keys(METHODS))("%s", (name) => {
@@ -320,8 +266,18 @@ describe("refused with a reason", () => {
     expect(make).toThrow(/out of WebAssembly memory/);
     expect(engine.memory().used).toBe(used);
   });
-  it("methods that work on gradients on the host", () =>
-    fails({ updater: { ...METHODS["set"]!()!, gradients: (grads) => grads } }, InputError, /changes gradients/));
+  it("csr storage for a method that changes gradients", () =>
+    fails({ storage: "csr", updater: { ...METHODS["set"]!()!, gradients: (grads) => grads } }, InputError, /changes gradients/));
+  it("a hook of a method that returns what is no param, or another shape", async () => {
+    const set = METHODS["set"]!()!;
+    await fails(
+      { updater: { ...set, gradients: (g) => ({ nothing: g["fc.weight"] ?? Object.values(g)[0]! }) } },
+      InputError,
+      /no param/,
+    );
+    const other = (w: Readonly<Record<string, Value>>) => ({ "conv1.weight": w["conv2.weight"]! });
+    await fails({ updater: { ...set, forwardParams: other } }, InputError, /forwardParams of "conv1.weight"/);
+  });
 
   it("a checkpoint of another run, a damaged one, and a file that is none", async () => {
     const { checkpoints } = await run(options({ updater: METHODS["set"]!(), epochs: 1 }));

@@ -108,11 +108,6 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
   const epochs = requireInteger("train.epochs", options.epochs, 1);
   const reportEvery = requireInteger("train.reportEvery", options.reportEvery ?? 20, 1);
   requireFit(options);
-  if (updater?.gradients || updater?.forwardParams) {
-    throw new InputError(
-      `train: the method "${updater.name}" changes gradients or the forward weights on the host, which this loop does not run`,
-    );
-  }
   const rng = createRng(options.seed);
   const loader = createLoader(options.train, {
     batchSize: options.batchSize,
@@ -137,7 +132,16 @@ export async function* train(options: TrainOptions): AsyncGenerator<TrainEvent, 
     options.train.count,
     ...(options.label === undefined ? [] : [options.label]),
   ]);
-  const common = { engine, model, optimizer, batchSize: options.batchSize, storage: options.storage ?? "auto", stored };
+  const common = {
+    engine,
+    model,
+    optimizer,
+    batchSize: options.batchSize,
+    storage: options.storage ?? "auto",
+    stored,
+    hooks: updater,
+    single: updater?.rewire !== undefined,
+  };
 
   let resumed: Checkpoint | undefined;
   let holder: Holder;
