@@ -15,6 +15,7 @@ import {
   type Tiles,
   tune,
   WINOGRAD_SCRATCH,
+  WINOGRAD_SINGLE_SCRATCH,
   writePlan,
 } from "../kernels/index.js";
 import type { ParamSpec, Program } from "../program/index.js";
@@ -62,7 +63,7 @@ export interface Engine {
   close(): void;
 }
 
-const SCRATCH = Math.max(GEMM_SCRATCH, WINOGRAD_SCRATCH) + 4096;
+const SCRATCH = Math.max(GEMM_SCRATCH, WINOGRAD_SCRATCH, WINOGRAD_SINGLE_SCRATCH) + 4096;
 
 /**
  * Starts an engine.

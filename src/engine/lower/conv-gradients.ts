@@ -235,7 +235,7 @@ export function lowerConvWeightGrad(l: Lowering, operation: Operation): void {
   const layout = grad.layout;
   const domain = l.groupDomain(layout);
   const result = l.allocate(dw, pattern === undefined ? { kind: "rows" } : { kind: "live", pattern });
-  if (!topology && winogradFits(l, conv, layout) && conv.o % 4 === 0 && conv.c % 2 === 0) {
+  if (!topology && layout.lanes === 4 && winogradFits(l, conv, layout) && conv.o % 4 === 0 && conv.c % 2 === 0) {
     winogradWeightGrad(l, conv, input, grad, result);
     l.decide(operation, "winograd F(4x4,3x3)", "dense 3x3, stride 1");
     return;

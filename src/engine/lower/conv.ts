@@ -39,24 +39,21 @@ export function lowerConv(l: Lowering, operation: Operation): void {
       const weight = topology && pattern !== undefined ? l.any(w) : l.rows(w);
       const { residual } = epilogue;
       // Where the residual dies here and no tap reads it, the sum starts from it, in its memory.
-      const from = winograd || residual?.buffer === input.buffer ? undefined : residual;
+      // Winograd on planes of four images takes no epilogue.
+      const apart = winograd && planned.lanes === 4;
+      const from = apart || residual?.buffer === input.buffer ? undefined : residual;
       const output = l.allocate(value, planned, from && { value: x, placed: from }) as PlacedPlanes;
       const over = from !== undefined && output.buffer === from.buffer;
-      const plain = winograd || (residual !== undefined && !over);
+      const plain = apart || (residual !== undefined && !over);
       const lo = plain ? Number.NEGATIVE_INFINITY : epilogue.lo;
       const hi = plain ? Number.POSITIVE_INFINITY : epilogue.hi;
       const param = l.paramOf(w);
       if (winograd) {
-        winogradForward(l, conv, input, weight, output);
+        const { bias } = epilogue;
+        winogradForward(l, conv, input, weight, output, over, apart ? undefined : { bias, lo, hi });
         l.decide(operation, "winograd F(4x4,3x3)", "dense 3x3, stride 1: fewer multiplications than the direct sum", param);
-        if (
-          epilogue.bias ||
-          epilogue.residual ||
-          epilogue.lo > Number.NEGATIVE_INFINITY ||
-          epilogue.hi < Number.POSITIVE_INFINITY
-        ) {
-          finishPlanes(l, output, epilogue, epilogue.bias);
-        }
+        const bounded = epilogue.lo > Number.NEGATIVE_INFINITY || epilogue.hi < Number.POSITIVE_INFINITY;
+        if (apart ? bias || residual || bounded : residual && !over) finishPlanes(l, output, epilogue, apart ? bias : undefined);
         return output;
       }
       const emit = topology

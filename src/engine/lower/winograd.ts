@@ -1,9 +1,12 @@
 /**
- * Dense 3x3 convolutions, stride 1, by Winograd F(4x4, 3x3): a quarter of the multiplications of the direct sum.
+ * Dense 3x3 convolutions, stride 1, by Winograd F(4x4, 3x3): a quarter of the multiplications of the direct sum. Four images of a tile lie in a
+ * vector, or four tiles of an image.
  * Error bound against the direct sum: PERFORMANCE figures give 3e-6 relative; the option `winograd: false` turns it off.
  *
  * Lavin and Gray 2016, arXiv:1509.09308.
  */
+
+import { MOST_TILES } from "../../kernels/index.js";
 import type { ConvShape } from "../geometry.js";
 import type { Planes } from "../layout.js";
 import { at, type Lowering, local, type Placed, whole } from "../lowering.js";
@@ -20,14 +23,24 @@ const SKEW = 64;
 /** Tiles that are transformed, multiplied and transformed back at a time: what stays in the second cache. */
 const TILES = 8;
 
-/** Whether Winograd serves this convolution: planes of four images, 3x3, stride 1, padding 1, wide enough. */
+/** What a tile of a single image costs, 36 products and its transforms, in products of the direct sum. */
+const TILE_COST = 48;
+
+/** Whether planes of single images repay: weights transformed once, tiles enough to fill vectors of four. */
+function singleFits(l: Lowering, { h, w }: ConvShape): boolean {
+  const [th, tw] = [Math.ceil(h / 4), Math.ceil(w / 4)];
+  const fits = Math.max(th, tw) <= MOST_TILES && h * w * 9 > Math.ceil((th * tw) / 4) * 4 * TILE_COST;
+  return l.options.frozen && fits;
+}
+
+/** Whether Winograd serves this convolution: 3x3, stride 1, padding 1, channels enough. */
 export function winogradFits(l: Lowering, conv: ConvShape, layout: Planes): boolean {
   const { stride, dilation, padding, groups } = conv.attrs;
   const unit = stride.every((s) => s === 1) && dilation.every((d) => d === 1) && padding.every((p) => p === 1) && groups === 1;
   return (
     l.options.winograd &&
     unit &&
-    layout.lanes === 4 &&
+    (layout.lanes === 4 || singleFits(l, conv)) &&
     conv.kh === 3 &&
     conv.kw === 3 &&
     conv.direct &&
@@ -40,18 +53,20 @@ export function winogradFits(l: Lowering, conv: ConvShape, layout: Planes): bool
 interface Bands {
   readonly tw: number;
   readonly bands: readonly { readonly ty: number; readonly th: number }[];
-  /** Bytes of one channel's tiles. */
+  /** Bytes of one channel's tiles: a vector holds four images of a tile, or four tiles. */
   readonly ts: number;
 }
 
-function bandsOf(layout: Planes): Bands {
-  const { h, w } = layout.geometry;
+function bandsOf({ geometry: { h, w }, lanes }: Planes): Bands {
   const tw = Math.ceil(w / 4);
   const rows = Math.ceil(h / 4);
-  const th = Math.max(1, Math.min(rows, Math.floor(TILES / tw)));
+  const th = Math.max(1, Math.min(rows, Math.floor((TILES * 4) / lanes / tw)));
   const bands = Array.from({ length: Math.ceil(rows / th) }, (_, i) => ({ ty: i * th, th: Math.min(th, rows - i * th) }));
-  return { tw, bands, ts: th * tw * 16 };
+  return { tw, bands, ts: vectorsOf(th * tw, lanes) * 16 };
 }
+
+/** Vectors of a channel's tiles. */
+const vectorsOf = (tiles: number, lanes: number): number => Math.ceil((tiles * lanes) / 4);
 
 const frequencyBytes = (channels: number, ts: number): number => channels * ts + SKEW;
 
@@ -87,8 +102,27 @@ function transformedWeights(l: Lowering, conv: ConvShape, weight: Placed, forwar
   return u;
 }
 
-/** y (+)= the transformed sum over input planes. */
-function product(l: Lowering, name: string, from: P, to: P, u: Buffer, inputs: number, outputs: number, acc: boolean): void {
+/** What joins the transform back of single images. */
+export interface SingleEpilogue {
+  readonly bias?: Placed | undefined;
+  readonly lo: number;
+  readonly hi: number;
+}
+
+const FREE: SingleEpilogue = { lo: Number.NEGATIVE_INFINITY, hi: Number.POSITIVE_INFINITY };
+
+/** y (+)= the transformed sum over input planes; planes of single images take an epilogue. */
+function product(
+  l: Lowering,
+  name: string,
+  from: P,
+  to: P,
+  u: Buffer,
+  inputs: number,
+  outputs: number,
+  acc: boolean,
+  { bias, lo, hi }: SingleEpilogue = FREE,
+): void {
   const domain = l.groupDomain(to.layout);
   const { tw, bands, ts } = bandsOf(to.layout);
   const vfs = frequencyBytes(inputs, ts);
@@ -96,11 +130,12 @@ function product(l: Lowering, name: string, from: P, to: P, u: Buffer, inputs: n
   const v = l.temporary(domain.parts * vfs * FREQUENCIES, "winograd input");
   const m = l.temporary(domain.parts * mfs * FREQUENCIES, "winograd output");
   const ufs = outputs * inputs * 4 + SKEW;
+  const { lanes } = to.layout;
   const { h, w } = to.layout.geometry;
   l.step({
     name,
     domain,
-    reads: [local(from), { buffer: u, local: false }, ...(acc ? [local(to)] : [])],
+    reads: [local(from), { buffer: u, local: false }, ...(acc ? [local(to)] : []), ...(bias ? [whole(bias)] : [])],
     writes: [local(to), { buffer: v, local: true }, { buffer: m, local: true }],
     emit(call, { unit, part }) {
       const vp = v.address + part * vfs * FREQUENCIES;
@@ -112,7 +147,7 @@ function product(l: Lowering, name: string, from: P, to: P, u: Buffer, inputs: n
           nf: FREQUENCIES,
           cob: outputs / 4,
           cin: inputs,
-          t: th * tw,
+          t: vectorsOf(th * tw, lanes),
           u: u.address,
           ufs,
           v: vp,
@@ -122,7 +157,9 @@ function product(l: Lowering, name: string, from: P, to: P, u: Buffer, inputs: n
           ts,
         });
         const y = at(to) + unit * to.layout.group + to.layout.origin + ty * 4 * to.layout.row;
-        call("w4_out", { c: outputs, y, ps: to.layout.plane, rs: to.layout.row, ...tiles, m: mp, fs: mfs, acc: acc ? 1 : 0 });
+        const back = { c: outputs, y, ps: to.layout.plane, rs: to.layout.row, ...tiles, m: mp, fs: mfs, acc: acc ? 1 : 0 };
+        if (lanes === 1) call("w4_out_n1", { ...back, bias: bias ? at(bias) : 0, lo, hi });
+        else call("w4_out", back);
       }
     },
   });
@@ -140,12 +177,20 @@ function inputTransform(
 ): void {
   const { group, origin, row, plane, lanes } = from.layout;
   const x = at(from) + unit * group + origin - row - lanes * 4 + ty * 4 * row;
-  call("w4_in", { c, x, ps: plane, rs: row, ...tiles, v, fs });
+  call(lanes === 1 ? "w4_in_n1" : "w4_in", { c, x, ps: plane, rs: row, ...tiles, v, fs });
 }
 
-/** y = conv(x, w). */
-export function winogradForward(l: Lowering, conv: ConvShape, input: P, weight: Placed, output: P): void {
-  product(l, "conv2d", input, output, transformedWeights(l, conv, weight, true), conv.c, conv.o, false);
+/** y (+)= conv(x, w); planes of single images take an epilogue. */
+export function winogradForward(
+  l: Lowering,
+  conv: ConvShape,
+  input: P,
+  weight: Placed,
+  output: P,
+  acc = false,
+  epilogue?: SingleEpilogue,
+): void {
+  product(l, "conv2d", input, output, transformedWeights(l, conv, weight, true), conv.c, conv.o, acc, epilogue);
 }
 
 /** dx (+)= the gradient with respect to x. */

@@ -8,7 +8,7 @@ const { fround } = Math;
 type Matrix = readonly (readonly number[])[];
 
 /** sum of row[i] * v(i), each product and sum rounded. */
-function linear(row: readonly number[], v: (i: number) => number): number {
+export function linear(row: readonly number[], v: (i: number) => number): number {
   let sum: number | undefined;
   for (const { at, by } of terms(row)) {
     const term = fround(fround(Math.abs(by)) * v(at));

@@ -22,6 +22,7 @@ import { softmax } from "./softmax.js";
 import { spmm } from "./spmm.js";
 import { spread } from "./spread.js";
 import { winograd } from "./winograd.js";
+import { winogradSingle } from "./winograd-single.js";
 
 /** @param training whether the module is also for training */
 export const templates: readonly ((flavor: Flavor, training: boolean) => Template)[] = [
@@ -46,4 +47,5 @@ export const templates: readonly ((flavor: Flavor, training: boolean) => Templat
   depthwise3,
   gemvPacked,
   sell,
+  winogradSingle,
 ];
