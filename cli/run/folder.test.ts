@@ -4,7 +4,9 @@ import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { writeWhole } from "../../src/core/files.node.js";
-import { openRunFolder, type RunIdentity } from "./folder.js";
+import { createRng } from "../../src/core/index.js";
+import { meetDamage, mutate, mutateJson } from "../../src/formats/testing/mutate.js";
+import { openRunFolder, parseLedger, type RunIdentity } from "./folder.js";
 import { lockFolder } from "./lock.js";
 
 let folder: string;
@@ -14,6 +16,21 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 const identity = (content: unknown, quick = false): RunIdentity => ({ content, quick, recipe: "name: x\n" });
 const open = (content: unknown = "a", quick = false, force = false) =>
   openRunFolder<number>(folder, identity(content, quick), force);
+
+it("10,000 mangled run.json are ledgers, or refused with an InputError", () => {
+  const entry = { id: "set", accuracy: 0.5, curve: [{ epoch: 1, trainLoss: 0.25 }] };
+  const ledger = { format: 1, identity: "abc", quick: false, entries: { set: entry, dense: entry } };
+  const bytes = new TextEncoder().encode(JSON.stringify(ledger));
+  const rng = createRng(4);
+  const mangled = (round: number): string =>
+    round % 2 ? JSON.stringify(mutateJson(ledger, rng)) : new TextDecoder().decode(mutate(bytes, rng));
+  const { taken, refused } = meetDamage(10_000, mangled, (text) => {
+    const { format, identity, quick, entries } = parseLedger<unknown>(text, "run.json");
+    expect([format, typeof identity, typeof quick, Array.isArray(entries)]).toEqual([1, "string", "boolean", false]);
+    expect(() => new Map(Object.entries(entries))).not.toThrow();
+  });
+  expect(Math.min(taken, refused)).toBeGreaterThan(100);
+});
 
 describe("a run folder", () => {
   it("keeps finished entries and the checkpoint of the one under way", () => {

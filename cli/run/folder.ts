@@ -12,7 +12,8 @@ import { removeLeftovers, writeWhole } from "../../src/core/files.node.js";
 import { InputError } from "../../src/core/index.js";
 import { lockFolder } from "./lock.js";
 
-interface Ledger<E> {
+/** What `run.json` holds: the results of finished entries by id. */
+export interface Ledger<E> {
   readonly format: 1;
   readonly identity: string;
   readonly quick: boolean;
@@ -50,12 +51,17 @@ export interface RunIdentity {
   readonly recipe: string;
 }
 
-function readLedger<E>(path: string): Ledger<E> | undefined {
-  if (!existsSync(path)) return undefined;
+/**
+ * Reads the ledger of a run folder.
+ * @param path for messages
+ * @throws InputError when it is not JSON, or not what a run writes
+ */
+export function parseLedger<E>(source: string, path: string): Ledger<E> {
+  const isObject = (value: unknown): boolean => typeof value === "object" && value !== null && !Array.isArray(value);
   try {
-    const ledger = JSON.parse(readFileSync(path, "utf8")) as Ledger<E>;
-    if (ledger.format === 1 && typeof ledger.identity === "string" && typeof ledger.entries === "object" && ledger.entries !== null)
-      return ledger;
+    const ledger = JSON.parse(source) as Ledger<E>;
+    const { format, identity, quick, entries } = ledger;
+    if (format === 1 && typeof identity === "string" && typeof quick === "boolean" && isObject(entries)) return ledger;
   } catch {
     // Named below.
   }
@@ -90,7 +96,7 @@ function open<E>(
 ): RunFolder<E> {
   const ledgerPath = join(path, "run.json");
   removeLeftovers(path);
-  let ledger = force ? undefined : readLedger<E>(ledgerPath);
+  let ledger = !force && existsSync(ledgerPath) ? parseLedger<E>(readFileSync(ledgerPath, "utf8"), ledgerPath) : undefined;
   if (ledger && ledger.identity !== hash && ledger.quick && !quick) ledger = undefined;
   if (ledger && ledger.identity !== hash) {
     throw new InputError(

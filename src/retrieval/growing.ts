@@ -1,4 +1,8 @@
-/** A typed array that grows: chunks are collected, and joined once at the end. */
+/** Elements of the first chunk, and the most that one takes. */
+const FIRST = 1 << 10;
+const MOST = 1 << 20;
+
+/** A typed array that grows: chunks, each twice as long as the one before up to a limit, are collected, and joined once at the end. */
 export class Growing<T extends Uint8Array | Uint16Array | Uint32Array | Float32Array> {
   private readonly chunks: T[] = [];
   private current: T;
@@ -6,17 +10,14 @@ export class Growing<T extends Uint8Array | Uint16Array | Uint32Array | Float32A
   /** elements held */
   length = 0;
 
-  constructor(
-    private readonly make: (n: number) => T,
-    private readonly chunk = 1 << 20,
-  ) {
-    this.current = make(chunk);
+  constructor(private readonly make: (n: number) => T) {
+    this.current = make(FIRST);
   }
 
   push(value: number): void {
-    if (this.used === this.chunk) {
+    if (this.used === this.current.length) {
       this.chunks.push(this.current);
-      this.current = this.make(this.chunk);
+      this.current = this.make(Math.min(MOST, 2 * this.used));
       this.used = 0;
     }
     this.current[this.used++] = value;

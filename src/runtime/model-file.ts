@@ -109,8 +109,8 @@ export function readModel(bytes: Uint8Array): ModelFile {
   } catch {
     throw new FormatError("model", `its program (metadata key ${KEY}) is no JSON`);
   }
-  if (head.version !== VERSION)
-    throw new FormatError("model", `version ${head.version} is not known, this is version ${VERSION}; use a newer Sparseland`);
+  if (head?.version !== VERSION)
+    throw new FormatError("model", `version ${head?.version} is not known, this is version ${VERSION}; use a newer Sparseland`);
   const int8 = readInt8Key(whole);
   checkHead(head);
   const params: Record<string, FileParam> = {};

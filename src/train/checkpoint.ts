@@ -1,5 +1,5 @@
 /** Checkpoints: everything that a resumed run needs to end with the numbers of an unbroken one, as one safetensors file. */
-import { FormatError, type Tensor, tensor } from "../core/index.js";
+import { FormatError, show, type Tensor, tensor } from "../core/index.js";
 import {
   compressDense,
   crc32,
@@ -86,6 +86,42 @@ function checkSum(bytes: Uint8Array): void {
     throw new FormatError("checkpoint", "its checksum does not fit its bytes: the file is damaged; delete it to train anew");
 }
 
+type Head = Omit<Checkpoint, "snapshot"> & { readonly version: number };
+
+const POINT: readonly (keyof CurvePoint)[] = [
+  "epoch",
+  "trainLoss",
+  "trainAccuracy",
+  "testAccuracy",
+  "testLoss",
+  "sparsity",
+  "learningRate",
+  "seconds",
+];
+/** JSON writes a number that is not finite as null. */
+const isPoint = (point: unknown): boolean =>
+  typeof point === "object" &&
+  point !== null &&
+  POINT.map((key) => (point as CurvePoint)[key] as unknown).every((value) => value === null || typeof value === "number");
+
+/** What the metadata hold. @throws FormatError when that is no head of a checkpoint of this version */
+function headOf(text: string): Head {
+  let head: Head;
+  try {
+    head = JSON.parse(text) as Head;
+  } catch (error) {
+    throw new FormatError("checkpoint", `its head is not JSON: ${(error as Error).message}`);
+  }
+  const fail = (what: string, got: unknown): never => {
+    throw new FormatError("checkpoint", `${what}, got ${show(got)}`);
+  };
+  if (typeof head !== "object" || head === null) fail("expected a head", head);
+  if (head.version !== 1) fail("this is version 1", head.version);
+  if (!Number.isSafeInteger(head.epoch) || head.epoch < 0) fail("expected a number of epochs done", head.epoch);
+  if (!Array.isArray(head.curve) || !head.curve.every(isPoint)) fail("expected a curve of points", head.curve);
+  return head;
+}
+
 /**
  * Reads a checkpoint.
  * @param identity what the run is
@@ -96,16 +132,22 @@ export function readCheckpoint(bytes: Uint8Array, identity: string): Checkpoint 
   const file = readSparseSafetensors(bytes);
   const text = file.metadata[KEY];
   if (text === undefined) throw new FormatError("checkpoint", "the file is no training checkpoint");
-  const head = JSON.parse(text) as { version: number; epoch: number; methodState: unknown; curve: CurvePoint[]; identity: string };
-  if (head.version !== 1) throw new FormatError("checkpoint", `version ${head.version} is not known; this is version 1`);
+  const head = headOf(text);
   if (head.identity !== identity)
     throw new FormatError("checkpoint", "it belongs to a run with other settings; start anew in another folder");
   const values: Record<string, Tensor> = {};
   const masks: Record<string, Mask> = {};
   for (const [name, array] of Object.entries(file.tensors))
-    if (name.startsWith(VALUE)) values[name.slice(VALUE.length)] = tensor(array.shape, array.data as Float32Array);
+    if (name.startsWith(VALUE)) {
+      if (array.dtype !== "f32") throw new FormatError("checkpoint", `"${name}" is ${array.dtype}, expected f32`);
+      values[name.slice(VALUE.length)] = tensor(array.shape, array.data as Float32Array);
+    }
   for (const [name, held] of Object.entries(file.sparse)) {
-    if (name.startsWith(MASK)) masks[name.slice(MASK.length)] = maskOf(held.shape, Uint8Array.from(expandSparse(held)));
+    if (!name.startsWith(MASK)) continue;
+    const bits = expandSparse(held);
+    if (bits.some((bit) => bit !== 0 && bit !== 1))
+      throw new FormatError("checkpoint", `"${name}" has entries that are not 0 or 1`);
+    masks[name.slice(MASK.length)] = maskOf(held.shape, Uint8Array.from(bits));
   }
   return { epoch: head.epoch, snapshot: { values, masks }, methodState: head.methodState, curve: head.curve, identity };
 }

@@ -1,5 +1,5 @@
 /** Damages files at random, the same way for the same seed. */
-import type { Rng } from "../../core/index.js";
+import { InputError, type Rng } from "../../core/index.js";
 
 const edges = [0, 1, 0x7f, 0x80, 0xff];
 
@@ -43,4 +43,68 @@ export function mutate(bytes: Uint8Array, rng: Rng): Uint8Array {
     }
   }
   return out;
+}
+
+const strange: readonly unknown[] = [null, true, -1, 0, 0.5, 1e308, 2 ** 53, "", "x", "__proto__", [], {}, [[]], { a: null }];
+
+/** One to three values of a JSON tree replaced by strange ones, left out, doubled, or moved to another place. */
+export function mutateJson(value: unknown, rng: Rng): unknown {
+  const root = { value: structuredClone(value) };
+  for (let n = 1 + rng.below(3); n > 0; n--) {
+    const places: { readonly parent: Record<string, unknown>; readonly key: string }[] = [];
+    const visit = (parent: Record<string, unknown>): void => {
+      for (const key of Object.keys(parent)) {
+        places.push({ parent, key });
+        const child = parent[key];
+        if (typeof child === "object" && child !== null) visit(child as Record<string, unknown>);
+      }
+    };
+    visit(root);
+    const { parent, key } = places[rng.below(places.length)]!;
+    const other = places[rng.below(places.length)]!;
+    switch (rng.below(4)) {
+      case 0:
+        parent[key] = structuredClone(strange[rng.below(strange.length)]);
+        break;
+      case 1:
+        if (Array.isArray(parent)) parent.splice(Number(key), 1);
+        else if (parent !== root) delete parent[key];
+        break;
+      case 2:
+        if (Array.isArray(parent)) parent.push(structuredClone(parent[Number(key)]));
+        else parent[`${key}2`] = structuredClone(parent[key]);
+        break;
+      default:
+        parent[key] = structuredClone(other.parent[other.key]);
+    }
+  }
+  return root.value;
+}
+
+/**
+ * Hands a reader damaged inputs.
+ * @param read must return or throw an InputError
+ * @returns how many it took and how many it refused
+ * @throws the first error of another kind, with the number of its round
+ */
+export function meetDamage<T>(
+  rounds: number,
+  damaged: (round: number) => T,
+  read: (input: T) => unknown,
+): { taken: number; refused: number } {
+  const counts = { taken: 0, refused: 0 };
+  for (let round = 0; round < rounds; round++) {
+    const input = damaged(round);
+    try {
+      read(input);
+      counts.taken++;
+    } catch (error) {
+      if (!(error instanceof InputError))
+        throw new Error(`round ${round}: ${error}\n${input instanceof Uint8Array ? "" : JSON.stringify(input).slice(0, 500)}`, {
+          cause: error,
+        });
+      counts.refused++;
+    }
+  }
+  return counts;
 }
