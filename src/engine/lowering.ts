@@ -85,6 +85,8 @@ export class Lowering {
   /** Run again whenever the topology of this pattern changes. */
   readonly refreshers: { readonly pattern: string; readonly refresh: () => void }[] = [];
   readonly notes = new Map<string, Placed>();
+  /** Where channels or features were cut into ranges, by the buffer that they lie in (see cut.ts). */
+  readonly bounds = new Map<Buffer, readonly number[]>();
   /** The memory of each param. */
   readonly homes = new Map<string, Placed>();
   /** Operation being lowered. */

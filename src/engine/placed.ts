@@ -1,5 +1,5 @@
 /** Where values lie, and how steps speak of them. */
-import type { Layout } from "./layout.js";
+import type { Layout, Planes } from "./layout.js";
 import type { Access, Buffer } from "./step.js";
 
 /** Where a value lies. `clean`: everything outside the pixels of its planes is zero. */
@@ -9,6 +9,9 @@ export interface Placed {
   readonly layout: Layout;
   clean: boolean;
 }
+
+/** A value that lies in planes. */
+export type PlacedPlanes = Placed & { layout: Planes };
 
 /** Samples per strip of a columns layout. */
 export const STRIP = 32;

@@ -79,6 +79,8 @@ for (const flavor of flavors) {
         const p0 = 4 * b.rng.below(30);
         const ps = p0 + h * rs + 4 * b.rng.below(20);
         expect(b.differ("border", all.border, { c, h, wbytes, base: b.floats((c * ps) / 4), ps, p0, rs })).toBe(null);
+        const y = b.floats((c * ps) / 4 + 1);
+        expect(b.differ("clear_rows", all.clear_rows, { c, h, bytes: wbytes, y, ps, rs })).toBe(null);
       }
     });
   });

@@ -3,13 +3,14 @@
  * constant offset (a tap). Grouped convolutions are sparse patterns known beforehand; strides copy the input to phase planes first.
  */
 import type { Operation } from "../../program/index.js";
+import { allChannels, allOf, allRows, balanced, type Cut, cutOf, cutPlanes, evenly, pieceStrip, pixelOf } from "../cut.js";
 import { type ConvShape, convOf, depthwiseFits } from "../geometry.js";
 import type { Planes } from "../layout.js";
 import { at, type Epilogue, type Lowering, local, type Placed, whole } from "../lowering.js";
 import type { Buffer, Call } from "../step.js";
 import type { Topology } from "../topology.js";
 import { bandLayout, depthwiseCall, depthwiseForward } from "./depthwise.js";
-import { type PlacedPlanes, patternOf, streams, strip, tapOffsets, tapPlanes } from "./taps.js";
+import { type PlacedPlanes, patternOf, readsNoNeighbour, streams, tapOffsets, tapPlanes } from "./taps.js";
 import { walkingStreams } from "./walk.js";
 import { winogradFits, winogradForward } from "./winograd.js";
 
@@ -56,39 +57,49 @@ export function lowerConv(l: Lowering, operation: Operation): void {
         if (apart ? bias || residual || bounded : residual && !over) finishPlanes(l, output, epilogue, apart ? bias : undefined);
         return output;
       }
-      const emit = topology
-        ? sparseForward(l, conv, topology, pattern, input.layout, weight, output.layout)
-        : directForward(l, conv, input.layout, weight, output.layout);
-      const n = strip(planned);
+      const cut = cutPlanes(l, planned, outputBounds(l, conv, topology));
+      const emits = topology
+        ? sparseForward(l, conv, topology, pattern, input.layout, weight, output.layout, cut)
+        : directForward(l, conv, input.layout, weight, output.layout, cut);
       l.step({
         name: "conv2d",
-        domain: l.groupDomain(planned),
+        domain: cut.domain,
         reads: [
-          local(input),
+          readsNoNeighbour(conv) ? allChannels(input, cut) : allOf(input, cut),
           whole(weight),
-          ...emit.reads.map((buffer) => ({ buffer, local: false })),
+          ...emits.flatMap(({ reads }) => reads.map((buffer) => ({ buffer, local: false }))),
           ...(epilogue.bias ? [whole(epilogue.bias)] : []),
           ...(over ? [local(output)] : []),
         ],
         writes: [local(output)],
-        emit: (call, { unit }) =>
-          emit.run(
+        emit(call, { unit }) {
+          const piece = cut.piece(unit);
+          emits[piece.range]!.run(
             call,
-            at(input) + unit * input.layout.group + input.layout.origin,
-            at(output) + unit * planned.group + planned.origin,
-            epilogue.bias ? at(epilogue.bias) : 0,
-            n,
+            pixelOf(input, { ...piece, c0: 0 }),
+            pixelOf(output, piece),
+            epilogue.bias ? at(epilogue.bias) + piece.c0 * 4 : 0,
+            pieceStrip(planned, piece),
             lo,
             hi,
             over ? 1 : 0,
-          ),
+          );
+        },
       });
-      l.decide(operation, emit.kernel, emit.reason, param);
+      l.bounds.set(output.buffer, cut.bounds);
+      l.decide(operation, emits[0]!.kernel, emits[0]!.reason, param);
       if (residual && !over) finishPlanes(l, output, { ...epilogue }, undefined);
       return output;
     },
   });
 }
+
+/** Ranges of output channels of like work. */
+const outputBounds = (l: Lowering, conv: ConvShape, topology: Topology | undefined): readonly number[] | undefined => {
+  const { threads } = l.options;
+  if (!topology) return evenly(conv.o, threads, 4);
+  return topology.rows / topology.block < threads ? undefined : balanced(topology.rowPtr, threads, topology.block);
+};
 
 function depthwise(l: Lowering, operation: Operation, conv: ConvShape, value: number, epilogue: Epilogue): Placed {
   const [x, w] = operation.inputs as [number, number];
@@ -110,7 +121,8 @@ function separable(l: Lowering, operation: Operation, conv: ConvShape, value: nu
   if (!front || !point || l.pending.get(x)!.epilogue.residual) return undefined;
   const planned = l.planes(l.type(value).shape);
   const band = bandLayout(front.conv, planned);
-  if (!band) return undefined;
+  const cut = cutPlanes(l, planned);
+  if (!band || cut.by === "channels") return undefined;
   const first = l.absorb(x);
   const input = l.as(front.input, l.planes(l.type(front.input).shape)) as PlacedPlanes;
   const depth = depthwiseCall(front.conv, input, l.rows(front.weight), first.epilogue);
@@ -118,10 +130,12 @@ function separable(l: Lowering, operation: Operation, conv: ConvShape, value: nu
   const topology = patternOf(l, conv, pattern);
   const weight = pattern === undefined ? l.rows(w) : l.any(w);
   const output = l.allocate(value, planned) as PlacedPlanes;
-  const emit = topology
-    ? sparseForward(l, conv, topology, pattern, band, weight, planned)
-    : directForward(l, conv, band, weight, planned);
-  const domain = l.groupDomain(planned);
+  const [emit] = (
+    topology
+      ? sparseForward(l, conv, topology, pattern, band, weight, planned, cut)
+      : directForward(l, conv, band, weight, planned, cut)
+  ) as [Emitter];
+  const { domain } = cut;
   const scratch = l.temporary(domain.parts * band.group, "band");
   const { bias, lo, hi } = epilogue;
   const { h: rows, pitch, w: width } = band.geometry;
@@ -129,6 +143,7 @@ function separable(l: Lowering, operation: Operation, conv: ConvShape, value: nu
     name: "depthwise and 1x1",
     domain,
     reads: [
+      allRows(input, cut),
       ...depth.reads,
       whole(weight),
       ...emit.reads.map((buffer) => ({ buffer, local: false })),
@@ -137,18 +152,13 @@ function separable(l: Lowering, operation: Operation, conv: ConvShape, value: nu
     writes: [local(output), { buffer: scratch, local: true }],
     emit(call, { unit, part }) {
       const own = scratch.address + part * band.group;
-      for (let r0 = 0; r0 < conv.oh; r0 += rows) {
-        const count = Math.min(rows, conv.oh - r0);
-        depth.run(call, unit, r0, count, own, band);
-        emit.run(
-          call,
-          own,
-          at(output) + unit * planned.group + planned.origin + r0 * planned.row,
-          bias ? at(bias) : 0,
-          (count - 1) * pitch + width,
-          lo,
-          hi,
-        );
+      const piece = cut.piece(unit);
+      for (let r = 0; r < piece.rows; r += rows) {
+        const part = { ...piece, r0: piece.r0 + r, rows: Math.min(rows, piece.rows - r) };
+        // The weights' columns are the depthwise convolution's channels.
+        depth.run(call, { ...part, c0: 0, c: front.conv.c }, own, band);
+        const y = pixelOf(output, { ...part, c0: 0 });
+        emit.run(call, own, y, bias ? at(bias) : 0, (part.rows - 1) * pitch + width, lo, hi);
       }
     },
   });
@@ -177,31 +187,37 @@ function sparseForward(
   input: Planes,
   weight: Placed,
   output: Planes,
-): Emitter {
+  { bounds }: Cut,
+): Emitter[] {
   const offsets = tapOffsets(conv, input);
   const ys = output.plane;
+  const { block } = topology;
+  const ranges = bounds.slice(1).map((end, i) => [bounds[i]! / block, end / block] as const);
   const kind = topology.block === 1 ? "unstructured" : `${topology.block}x1 blocks`;
   if (l.options.frozen && pattern !== undefined) {
-    const walk = walkingStreams(l, topology, pattern, offsets, weight, conv.c, conv.kh);
-    return {
-      kernel: walk.kernel,
-      reason: `sparse ${kind}${walk.parts > 1 ? `, ${walk.parts} parts of the input channels` : ""}`,
-      reads: walk.reads,
-      run: (call, x, y, bias, n, lo, hi, acc) => walk.run(call, x, y, bias, n, ys, lo, hi, acc),
-    };
+    return ranges.map((range) => {
+      const walk = walkingStreams(l, topology, pattern, offsets, weight, conv.c, conv.kh, range);
+      return {
+        kernel: walk.kernel,
+        reason: `sparse ${kind}${walk.parts > 1 ? `, ${walk.parts} parts of the input channels` : ""}`,
+        reads: walk.reads,
+        run: (call, x, y, bias, n, lo, hi, acc) => walk.run(call, x, y, bias, n, ys, lo, hi, acc),
+      };
+    });
   }
   const { cnt, idx } = streams(l, topology, pattern, offsets);
-  const kernel = topology.block === 1 ? l.options.tiles.sp1 : STRIP_KERNELS[topology.block];
-  return {
+  const kernel = block === 1 ? l.options.tiles.sp1 : STRIP_KERNELS[block];
+  return ranges.map(([first, end]) => ({
     kernel,
     reason: pattern === undefined ? "grouped: the pattern is known" : `sparse ${kind}`,
     reads: [],
     run(call, x, y, bias, n, lo, hi, acc = 0) {
+      const skip = () => topology.rowPtr[first]! * 4;
       call(kernel, {
-        nb: topology.rows / topology.block,
-        cnt: cnt.address,
-        idx: idx.address,
-        w: at(weight),
+        nb: end - first,
+        cnt: cnt.address + first * 4,
+        idx: first ? () => idx.address + skip() : idx.address,
+        w: first ? () => at(weight) + skip() * block : at(weight),
         bias,
         x,
         y,
@@ -213,14 +229,20 @@ function sparseForward(
         hi,
       });
     },
-  };
+  }));
 }
 
-function directForward(l: Lowering, conv: ConvShape, input: Planes, weight: Placed, output: Planes): Emitter {
-  const k = conv.c * conv.taps.length;
+function directForward(l: Lowering, conv: ConvShape, input: Planes, weight: Placed, output: Planes, { bounds }: Cut): Emitter[] {
   const idx = l.constantBuffer(tapOffsets(conv, input), "offsets");
-  const blocks = conv.o >> 2;
-  const rest = conv.o & 3;
+  return bounds.slice(1).map((end, i) => directRange(l, conv, idx, weight, output, bounds[i]!, end));
+}
+
+/** Output channels [c0, c1). */
+function directRange(l: Lowering, conv: ConvShape, idx: Buffer, weight: Placed, output: Planes, c0: number, c1: number): Emitter {
+  const k = conv.c * conv.taps.length;
+  const blocks = (c1 - c0) >> 2;
+  const rest = (c1 - c0) & 3;
+  const own = () => at(weight) + c0 * k * 4;
   const spans = cutTerms(k, blocks);
   const constant = (rows: number, value: number) => l.constantBuffer(new Int32Array(rows).fill(value), "counts");
   const counts = [...new Set(spans.map(([, count]) => count))].map((count) => constant(Math.max(blocks, 1), count));
@@ -237,7 +259,7 @@ function directForward(l: Lowering, conv: ConvShape, input: Planes, weight: Plac
           call("pack4", {
             o: blocks * 4,
             k: count,
-            w: at(weight) + from * 4,
+            w: own() + from * 4,
             rs: k * 4,
             cs: 4,
             out: packed.address + from * blocks * 16,
@@ -282,7 +304,7 @@ function directForward(l: Lowering, conv: ConvShape, input: Planes, weight: Plac
           nb: rest,
           cnt: full.address,
           idx: idx.address,
-          w: at(weight) + done * k * 4,
+          w: own() + done * k * 4,
           bias: bias && bias + done * 4,
           y: y + done * ys,
           n,
@@ -322,22 +344,29 @@ function finishPlanes(
   const { residual, lo, hi } = epilogue;
   const ADD = 0;
   const CLAMP = 11;
+  const cut = cutOf(l, output);
   l.step({
     name: "finish conv2d",
-    domain: l.groupDomain(layout),
+    domain: cut.domain,
     reads: [local(output), ...(bias ? [whole(bias)] : []), ...(residual ? [local(residual)] : [])],
     writes: [local(output)],
     emit(call, { unit }) {
-      const y = at(output) + unit * layout.group;
+      const piece = cut.piece(unit);
+      const { c, c0 } = piece;
+      const inner = pieceStrip(layout, piece);
+      // Planes that are whole are one row, borders and all.
+      const flat = { skip: layout.origin, outer: 1, inner: (c * layout.plane) / 4, stride: 0 };
+      const rows = cut.by === "rows" ? { skip: 0, outer: c, inner, stride: layout.plane } : flat;
+      const y = pixelOf(output, piece);
       if (bias) {
         call("binary2d", {
-          outer: layout.c,
-          inner: layout.plane / 4,
+          outer: c,
+          inner,
           kind: ADD,
           x: y,
           xs: layout.plane,
           xsplat: 0,
-          y: at(bias),
+          y: at(bias) + c0 * 4,
           ys: 4,
           ysplat: 1,
           z: y,
@@ -346,21 +375,31 @@ function finishPlanes(
       }
       if (residual) {
         call("binary2d", {
-          outer: 1,
-          inner: layout.group / 4,
+          outer: rows.outer,
+          inner: rows.inner,
           kind: ADD,
-          x: y,
-          xs: 0,
+          x: y - rows.skip,
+          xs: rows.stride,
           xsplat: 0,
-          y: at(residual) + unit * layout.group,
-          ys: 0,
+          y: pixelOf(residual as PlacedPlanes, piece) - rows.skip,
+          ys: rows.stride,
           ysplat: 0,
-          z: y,
-          zs: 0,
+          z: y - rows.skip,
+          zs: rows.stride,
         });
       }
       if (lo > Number.NEGATIVE_INFINITY || hi < Number.POSITIVE_INFINITY)
-        call("unary", { n: layout.group / 4, kind: CLAMP, x: y, y, a: lo, b: hi });
+        call("unary2d", {
+          outer: rows.outer,
+          inner: rows.inner,
+          kind: CLAMP,
+          x: y - rows.skip,
+          xs: rows.stride,
+          y: y - rows.skip,
+          ys: rows.stride,
+          a: lo,
+          b: hi,
+        });
     },
   });
 }

@@ -1,8 +1,9 @@
 /** Steps that move a value from one layout to another, and that zero the borders of planes. */
 import { InputError } from "../../core/index.js";
+import { type Cut, cutColumns, cutOf, cutPlanes, type Piece, pixelOf } from "../cut.js";
 import type { Columns, Layout, Planes } from "../layout.js";
 import type { Lowering } from "../lowering.js";
-import { at, local, type Placed, STRIP, whole } from "../placed.js";
+import { at, local, type Placed, whole } from "../placed.js";
 import type { Call } from "../step.js";
 
 /** Emits the conversion of `value` and remembers the copy. */
@@ -23,78 +24,77 @@ export function convert(l: Lowering, value: number, from: Placed, to: Layout): P
 
 function toPlanes(l: Lowering, value: number, from: Placed, layout: Planes): Placed {
   const placed = l.allocate(value, layout);
-  const { h, w } = layout.geometry;
-  const image = layout.c * h * w * 4;
+  const cut = cutPlanes(l, layout);
   l.step({
     name: "to planes",
-    domain: l.groupDomain(layout),
+    domain: cut.domain,
     reads: [whole(from)],
     writes: [local(placed)],
     emit(call, { unit }) {
-      const x = at(from) + unit * layout.lanes * image;
-      const y = at(placed) + unit * layout.group;
-      call("zero", { bytes: layout.group, y });
-      planesCall(call, "in", layout, x, image, y, Math.min(layout.lanes, layout.n - unit * layout.lanes));
+      const piece = cut.piece(unit);
+      clearPiece(call, placed as P, cut, piece);
+      planesCall(call, "in", placed as P, at(from), piece);
     },
   });
+  l.bounds.set(placed.buffer, cut.bounds);
   placed.clean = true;
   return placed;
 }
 
 function fromPlanes(l: Lowering, value: number, from: Placed, to: Layout): Placed {
-  const layout = from.layout as Planes;
   const placed = l.allocate(value, to);
-  const { h, w } = layout.geometry;
-  const image = layout.c * h * w * 4;
+  const cut = cutOf(l, from as P);
   l.step({
     name: "from planes",
-    domain: l.groupDomain(layout),
+    domain: cut.domain,
     reads: [local(from)],
     writes: [whole(placed)],
-    emit(call, { unit }) {
-      planesCall(
-        call,
-        "out",
-        layout,
-        at(placed) + unit * layout.lanes * image,
-        image,
-        at(from) + unit * layout.group,
-        Math.min(layout.lanes, layout.n - unit * layout.lanes),
-      );
-    },
+    emit: (call, { unit }) => planesCall(call, "out", from as P, at(placed), cut.piece(unit)),
   });
   return placed;
 }
 
-/** One group of images between row-major memory at `x` and planes at `y`. */
-function planesCall(call: Call, way: "in" | "out", layout: Planes, x: number, image: number, y: number, images: number): void {
+type P = Placed & { layout: Planes };
+
+/** Zeroes a piece of planes, with the borders around its rows. */
+export function clearPiece(call: Call, placed: P, cut: Cut, piece: Piece): void {
+  const { layout } = placed;
+  const y = at(placed) + piece.group * layout.group + piece.c0 * layout.plane;
+  if (cut.by !== "rows") return call("zero", { bytes: piece.c * layout.plane, y });
+  const { from, to } = bandOf(layout, piece);
+  call("clear_rows", { c: piece.c, h: 1, bytes: to - from, y: y + from, ps: layout.plane, rs: 0 });
+}
+
+/** Bytes [from, to) of a plane that belong to rows of a piece: the borders before and after with the first and the last rows. */
+function bandOf({ geometry, origin, row, plane, lanes }: Planes, { r0, rows }: Piece): { from: number; to: number } {
+  const start = origin - geometry.left * lanes * 4;
+  return { from: r0 === 0 ? 0 : start + r0 * row, to: r0 + rows === geometry.h ? plane : start + (r0 + rows) * row };
+}
+
+/** A piece between row-major memory at `flat` and planes. */
+function planesCall(call: Call, way: "in" | "out", planes: P, flatAt: number, piece: Piece): void {
+  const { layout } = planes;
   const { h, w } = layout.geometry;
-  const { c, origin, plane, row } = layout;
-  if (layout.lanes === 4) {
-    call(way === "in" ? "nchw_to_n4" : "n4_to_nchw", {
-      c,
-      h,
-      w,
-      images,
-      x,
-      xn: image,
-      xc: h * w * 4,
-      y: y + origin,
-      ys: plane,
-      rs: row,
-    });
+  const { c: all, plane, row, lanes } = layout;
+  const { group, c0, c, r0, rows } = piece;
+  const image = all * h * w * 4;
+  const x = flatAt + group * lanes * image + (c0 * h + r0) * w * 4;
+  const y = pixelOf(planes, piece);
+  if (lanes === 4) {
+    const images = Math.min(lanes, layout.n - group * lanes);
+    call(way === "in" ? "nchw_to_n4" : "n4_to_nchw", { c, h: rows, w, images, x, xn: image, xc: h * w * 4, y, ys: plane, rs: row });
     return;
   }
   const flat = { s0: 0, s1: h * w * 4, s2: w * 4, s3: 4, t0: 0, t1: plane, t2: row, t3: 4 };
-  if (way === "in") call("copy4", { d0: 1, d1: c, d2: h, d3: w, x, y: y + origin, ...flat });
+  if (way === "in") call("copy4", { d0: 1, d1: c, d2: rows, d3: w, x, y, ...flat });
   else {
     const { s0, s1, s2, s3, t0, t1, t2, t3 } = flat;
     call("copy4", {
       d0: 1,
       d1: c,
-      d2: h,
+      d2: rows,
       d3: w,
-      x: y + origin,
+      x: y,
       y: x,
       s0: t0,
       s1: t1,
@@ -110,46 +110,37 @@ function planesCall(call: Call, way: "in" | "out", layout: Planes, x: number, im
 
 function toColumns(l: Lowering, value: number, from: Placed, layout: Columns): Placed {
   const placed = l.allocate(value, layout);
-  const { n, f, stride } = layout;
+  const { f, stride } = layout;
+  const cut = cutColumns(l, layout);
   l.step({
     name: "to columns",
-    domain: l.stripDomain(layout),
+    domain: cut.domain,
     reads: [whole(from)],
     writes: [local(placed)],
     emit(call, { unit }) {
-      const rows = Math.min(STRIP, n - unit * STRIP);
-      call("transpose2d", {
-        rows,
-        cols: f,
-        x: at(from) + unit * STRIP * f * 4,
-        xs: f * 4,
-        y: at(placed) + unit * STRIP * 4,
-        ys: stride,
-      });
+      const { s0, n: rows, f0, f: cols } = cut.piece(unit);
+      const [x, y] = [at(from) + (s0 * f + f0) * 4, at(placed) + s0 * 4 + f0 * stride];
+      call("transpose2d", { rows, cols, x, xs: f * 4, y, ys: stride });
     },
   });
+  l.bounds.set(placed.buffer, cut.bounds);
   return placed;
 }
 
 function fromColumns(l: Lowering, value: number, from: Placed, to: Layout): Placed {
   const layout = from.layout as Columns;
   const placed = l.allocate(value, to);
-  const { n, f, stride } = layout;
+  const { f, stride } = layout;
+  const cut = cutColumns(l, layout, l.bounds.get(from.buffer));
   l.step({
     name: "from columns",
-    domain: l.stripDomain(layout),
+    domain: cut.domain,
     reads: [local(from)],
     writes: [whole(placed)],
     emit(call, { unit }) {
-      const rows = Math.min(STRIP, n - unit * STRIP);
-      call("transpose2d", {
-        rows: f,
-        cols: rows,
-        x: at(from) + unit * STRIP * 4,
-        xs: stride,
-        y: at(placed) + unit * STRIP * f * 4,
-        ys: f * 4,
-      });
+      const { s0, n: cols, f0, f: rows } = cut.piece(unit);
+      const [x, y] = [at(from) + s0 * 4 + f0 * stride, at(placed) + (s0 * f + f0) * 4];
+      call("transpose2d", { rows, cols, x, xs: stride, y, ys: f * 4 });
     },
   });
   return placed;
@@ -161,14 +152,28 @@ export function zeroBorders(l: Lowering, placed: Placed): void {
   const { h, w } = layout.geometry;
   placed.clean = true;
   if (layout.plane === layout.row * h && layout.geometry.pitch === w) return;
+  const cut = cutOf(l, placed as P);
   l.step({
     name: "borders",
-    domain: l.groupDomain(layout),
+    domain: cut.domain,
     reads: [],
     writes: [local(placed)],
     emit(call, { unit }) {
-      const { c, plane: ps, origin: p0, row: rs } = layout;
-      call("border", { c, h, wbytes: w * layout.lanes * 4, base: at(placed) + unit * layout.group, ps, p0, rs });
+      const piece = cut.piece(unit);
+      const { plane: ps, origin: p0, row: rs } = layout;
+      const wbytes = w * layout.lanes * 4;
+      const base = at(placed) + piece.group * layout.group + piece.c0 * ps;
+      if (cut.by !== "rows") return call("border", { c: piece.c, h, wbytes, base, ps, p0, rs });
+      // Before the first row, between rows, after the last.
+      const { r0, rows, c } = piece;
+      const { from, to } = bandOf(layout, piece);
+      const first = p0 + r0 * rs;
+      const end = first + (rows - 1) * rs + wbytes;
+      const clear = (start: number, bytes: number, times: number) =>
+        bytes > 0 && times > 0 && call("clear_rows", { c, h: times, bytes, y: base + start, ps, rs });
+      clear(from, first - from, 1);
+      clear(first + wbytes, rs - wbytes, rows - 1);
+      clear(end, to - end, 1);
     },
   });
 }

@@ -2,6 +2,7 @@
  * Depthwise 3x3 convolution of single images: a kernel of its own, which needs no border around the planes. Followed by a 1x1
  * convolution the two run band by band of rows, so that what the first writes the second finds in cache.
  */
+import { allRows, cutPlanes, type Piece, pixelOf } from "../cut.js";
 import type { ConvShape } from "../geometry.js";
 import { type Planes, planesOf } from "../layout.js";
 import { at, type Epilogue, type Lowering, local, type Placed, whole } from "../lowering.js";
@@ -11,11 +12,12 @@ import type { PlacedPlanes } from "./taps.js";
 /** What a band of the depthwise result may take: a part of a second cache. */
 const BAND_BYTES = 160 << 10;
 
-/** A depthwise convolution ready to be called for some rows. */
+/** A depthwise convolution ready to be called for some rows and channels. */
 export interface DepthwiseCall {
+  /** Beside the input. */
   readonly reads: readonly Access[];
-  /** Rows [r0, r0 + rows) of one image into planes of layout `to` whose pixel (r0, 0) lies at y. */
-  readonly run: (call: Call, unit: number, r0: number, rows: number, y: number, to: Planes) => void;
+  /** A piece of the output into planes of layout `to`, its first pixel at y. */
+  readonly run: (call: Call, piece: Piece, y: number, to: Planes) => void;
 }
 
 /** @param epilogue bias and clamp (a residual is the caller's business) */
@@ -23,20 +25,21 @@ export function depthwiseCall(conv: ConvShape, input: PlacedPlanes, weight: Plac
   const from = input.layout;
   const [stride] = conv.attrs.stride;
   return {
-    reads: [local(input), whole(weight), ...(bias ? [whole(bias)] : [])],
-    run(call, unit, r0, rows, y, to) {
+    reads: [whole(weight), ...(bias ? [whole(bias)] : [])],
+    run(call, piece, y, to) {
+      const { c0, c, r0, rows } = piece;
       call(stride === 1 ? "dw3_s1" : "dw3_s2", {
-        c: conv.c,
+        c,
         h: rows,
         w: conv.ow,
-        x: at(input) + unit * from.group + from.origin + r0 * stride * from.row,
+        x: pixelOf(input, { ...piece, r0: r0 * stride }),
         xps: from.plane,
         xrs: from.row,
         y,
         yps: to.plane,
         yrs: to.row,
-        weight: at(weight),
-        bias: bias ? at(bias) : 0,
+        weight: at(weight) + c0 * 36,
+        bias: bias ? at(bias) + c0 * 4 : 0,
         lo,
         hi,
         xh: conv.h,
@@ -58,13 +61,18 @@ export function depthwiseForward(
 ): void {
   const own = depthwiseCall(conv, input, weight, epilogue);
   const to = output.layout;
+  const cut = cutPlanes(l, to, l.bounds.get(input.buffer));
   l.step({
     name: "depthwise",
-    domain: l.groupDomain(to),
-    reads: own.reads,
+    domain: cut.domain,
+    reads: [allRows(input, cut), ...own.reads],
     writes: [local(output)],
-    emit: (call, { unit }) => own.run(call, unit, 0, conv.oh, at(output) + unit * to.group + to.origin, to),
+    emit(call, { unit }) {
+      const piece = cut.piece(unit);
+      own.run(call, piece, pixelOf(output, piece), to);
+    },
   });
+  l.bounds.set(output.buffer, cut.bounds);
 }
 
 /** The layout of a band of a depthwise result beside planes of `to`'s rows, or undefined when the whole result is no bigger. */

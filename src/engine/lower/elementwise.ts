@@ -2,9 +2,11 @@
 import { InputError } from "../../core/index.js";
 import { BINARY, UNARY } from "../../kernels/index.js";
 import type { Operation } from "../../program/index.js";
+import { cutColumns, cutOf, pieceStrip, pixelOf } from "../cut.js";
 import { type Layout, sameLayout, stripFloats } from "../layout.js";
-import { at, type Lowering, local, type Placed, STRIP, whole } from "../lowering.js";
-import type { Call } from "../step.js";
+import { at, type Lowering, local, type Placed, whole } from "../lowering.js";
+import type { PlacedPlanes } from "../placed.js";
+import type { Call, Domain } from "../step.js";
 import { binaryRows } from "./broadcast.js";
 
 const finite = (value: unknown, fallback: number): number => (typeof value === "number" ? value : fallback);
@@ -19,37 +21,71 @@ export const flatCount = (l: Lowering, value: number, layout: Layout): number | 
 /** Where pixels take less than this share of a plane, borders are skipped plane by plane; else all planes are one row. */
 const TALL = 0.8;
 
-/** Calls `each` with the floats of one unit of a value in this layout: rows of `inner` floats, `stride` bytes apart. */
-function pieces(
-  l: Lowering,
-  value: number,
-  layout: Layout,
-  unit: number,
-  each: (piece: { from: number; outer: number; inner: number | (() => number); stride: number }) => void,
-): void {
-  if (layout.kind === "planes") {
-    const strip = stripFloats(layout);
-    const tall = strip * 4 < layout.plane * TALL;
-    const from = unit * layout.group;
-    if (tall) each({ from: from + layout.origin, outer: layout.c, inner: strip, stride: layout.plane });
-    else each({ from, outer: 1, inner: layout.group / 4, stride: 0 });
-  } else if (layout.kind === "columns") {
-    each({ from: unit * STRIP * 4, outer: layout.f, inner: Math.min(STRIP, layout.n - unit * STRIP), stride: layout.stride });
-  } else {
-    const { units } = l.domain(value, layout);
-    const n = flatCount(l, value, layout);
-    if (typeof n === "function") {
-      if (units === 1) each({ from: 0, outer: 1, inner: n, stride: 0 });
-      else {
-        // Cut by capacity, so that addresses stay when the number of live values changes.
-        const { from, count } = l.range(l.bytes(value, layout) / 4, units, unit);
-        each({ from: from * 4, outer: 1, inner: () => Math.max(0, Math.min(n() - from, count)), stride: 0 });
-      }
-      return;
-    }
-    const { from, count } = l.range(n, units, unit);
-    if (count > 0) each({ from: from * 4, outer: 1, inner: count, stride: 0 });
+/** Rows of `inner` floats, `stride` bytes apart, from `from` bytes on; the first is of channel (or feature) `c0`. */
+interface Rows {
+  readonly from: number;
+  readonly outer: number;
+  readonly inner: number | (() => number);
+  readonly stride: number;
+  readonly c0: number;
+}
+
+/** Elementwise work on a value as it lies, in units. */
+interface Work {
+  readonly domain: Domain;
+  readonly bounds?: readonly number[];
+  /** The floats of one unit. @param rows whether each row must be one channel's */
+  readonly unit: (unit: number, rows?: boolean) => Rows | undefined;
+}
+
+/** How elementwise work on a value is cut. */
+function workOn(l: Lowering, value: number, placed: Placed): Work {
+  const { layout } = placed;
+  if (layout.kind === "planes") return planesWork(l, placed as PlacedPlanes);
+  if (layout.kind === "columns") {
+    const cut = cutColumns(l, layout, l.bounds.get(placed.buffer));
+    return {
+      ...cut,
+      unit(unit) {
+        const { s0, n, f0, f } = cut.piece(unit);
+        return { from: s0 * 4 + f0 * layout.stride, outer: f, inner: n, stride: layout.stride, c0: f0 };
+      },
+    };
   }
+  const domain = l.domain(value, layout);
+  const n = flatCount(l, value, layout);
+  const flat = { outer: 1, stride: 0, c0: 0 };
+  return {
+    domain,
+    unit(unit) {
+      if (typeof n === "number") {
+        const { from, count } = l.range(n, domain.units, unit);
+        return count > 0 ? { ...flat, from: from * 4, inner: count } : undefined;
+      }
+      if (domain.units === 1) return { ...flat, from: 0, inner: n };
+      // Cut by capacity, so that addresses stay when the number of live values changes.
+      const { from, count } = l.range(l.bytes(value, layout) / 4, domain.units, unit);
+      return { ...flat, from: from * 4, inner: () => Math.max(0, Math.min(n() - from, count)) };
+    },
+  };
+}
+
+function planesWork(l: Lowering, placed: PlacedPlanes): Work {
+  const { layout } = placed;
+  const cut = cutOf(l, placed);
+  const tall = stripFloats(layout) * 4 < layout.plane * TALL;
+  return {
+    ...cut,
+    unit(unit, rows = false) {
+      const piece = cut.piece(unit);
+      const { c, c0 } = piece;
+      const from = pixelOf(placed, piece) - at(placed);
+      if (tall || cut.by === "rows") return { from, outer: c, inner: pieceStrip(layout, piece), stride: layout.plane, c0 };
+      const first = from - layout.origin;
+      if (rows) return { from: first, outer: c, inner: layout.plane / 4, stride: layout.plane, c0 };
+      return { from: first, outer: 1, inner: (c * layout.plane) / 4, stride: 0, c0 };
+    },
+  };
 }
 
 /** The layout that an operation on these same-shaped operands works in. */
@@ -93,17 +129,20 @@ export function lowerUnary(l: Lowering, operation: Operation): void {
   const placed = l.allocate(y, from.layout, { value: x, placed: from });
   const a = finite(attrs["a"], 0);
   const b = finite(attrs["b"], 0);
+  const work = workOn(l, x, from);
   l.step({
     name: op,
-    domain: l.domain(x, from.layout),
+    domain: work.domain,
     reads: [local(from)],
     writes: [local(placed)],
     emit(call, { unit }) {
-      pieces(l, x, from.layout, unit, ({ from: offset, outer, inner, stride }) => {
-        call("unary2d", { outer, inner, kind, x: at(from) + offset, xs: stride, y: at(placed) + offset, ys: stride, a, b });
-      });
+      const rows = work.unit(unit);
+      if (!rows) return;
+      const { from: offset, outer, inner, stride } = rows;
+      call("unary2d", { outer, inner, kind, x: at(from) + offset, xs: stride, y: at(placed) + offset, ys: stride, a, b });
     },
   });
+  if (work.bounds) l.bounds.set(placed.buffer, work.bounds);
 }
 
 /** The same memory under another value number. */
@@ -186,29 +225,22 @@ function binarySame(l: Lowering, name: string, kind: number, x: number, y: numbe
     { value: x, placed: a },
     { value: y, placed: b },
   ]);
+  const work = workOn(l, z, a);
   l.step({
     name,
-    domain: l.domain(z, layout),
+    domain: work.domain,
     reads: [local(a), local(b)],
     writes: [local(placed)],
     emit(call, { unit }) {
-      pieces(l, z, layout, unit, ({ from, outer, inner, stride }) => {
-        call("binary2d", {
-          outer,
-          inner,
-          kind,
-          x: at(a) + from,
-          xs: stride,
-          xsplat: 0,
-          y: at(b) + from,
-          ys: stride,
-          ysplat: 0,
-          z: at(placed) + from,
-          zs: stride,
-        });
-      });
+      const rows = work.unit(unit);
+      if (!rows) return;
+      const { from, outer, inner, stride } = rows;
+      const [x, y] = [at(a) + from, at(b) + from];
+      const strides = { xs: stride, ys: stride, zs: stride };
+      call("binary2d", { outer, inner, kind, x, xsplat: 0, y, ysplat: 0, z: at(placed) + from, ...strides });
     },
   });
+  if (work.bounds) l.bounds.set(placed.buffer, work.bounds);
 }
 
 /** A home for a result: the memory of the first operand that dies here, or new. */
@@ -245,9 +277,9 @@ function binarySplat(
   const b = l.rows(small);
   const { layout } = a;
   const placed = takeOver(l, z, layout, [{ value: full, placed: a }]);
-  const emitPiece = (call: Call, from: number, outer: number, inner: number | (() => number), stride: number) => {
+  const emitPiece = (call: Call, { from, outer, inner, stride, c0 }: Rows) => {
     const big = { s: stride, splat: 0, p: at(a) + from };
-    const little = { s: plan.outerStride, splat: plan.splat, p: at(b) };
+    const little = { s: plan.outerStride, splat: plan.splat, p: at(b) + c0 * plan.outerStride };
     const [p, q] = fullFirst ? [big, little] : [little, big];
     call("binary2d", {
       outer,
@@ -263,19 +295,18 @@ function binarySplat(
       zs: stride,
     });
   };
+  const work = workOn(l, full, a);
   l.step({
     name,
-    domain: l.domain(full, layout),
+    domain: work.domain,
     reads: [local(a), whole(b)],
     writes: [local(placed)],
     emit(call, { unit }) {
-      if (layout.kind === "planes" && plan.outerStride > 0) {
-        emitPiece(call, unit * layout.group, layout.c, layout.plane / 4, layout.plane);
-      } else {
-        pieces(l, full, layout, unit, ({ from, outer, inner, stride }) => emitPiece(call, from, outer, inner, stride));
-      }
+      const rows = work.unit(unit, plan.outerStride > 0);
+      if (rows) emitPiece(call, rows);
     },
   });
+  if (work.bounds) l.bounds.set(placed.buffer, work.bounds);
 }
 
 /** A constant: written once, when the plan is made. */

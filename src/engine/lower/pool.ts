@@ -1,5 +1,6 @@
 /** Max and average pooling on planes, and their gradients. */
 import type { Operation } from "../../program/index.js";
+import { allRows, cutPlanes, pixelOf } from "../cut.js";
 import type { Planes } from "../layout.js";
 import { at, type Lowering, local, type Placed } from "../lowering.js";
 
@@ -33,6 +34,9 @@ function window(input: P, output: P, attrs: PoolAttrs) {
   };
 }
 
+/** Rows of input above the first window, and rows of padding in it, when it begins at row `top`. */
+const band = (top: number): [skip: number, padding: number] => [Math.max(0, top), Math.max(0, -top)];
+
 /** maxPool2d and avgPool2d. */
 export function lowerPool(l: Lowering, operation: Operation): void {
   const [x] = operation.inputs as [number];
@@ -41,18 +45,28 @@ export function lowerPool(l: Lowering, operation: Operation): void {
   const input = planes(l, x);
   const output = l.allocate(y, l.planes(l.type(y).shape)) as P;
   const four = input.layout.lanes === 4;
+  const cut = cutPlanes(l, output.layout, l.bounds.get(input.buffer));
   l.step({
     name: operation.op,
-    domain: l.groupDomain(input.layout),
-    reads: [local(input)],
+    domain: cut.domain,
+    reads: [allRows(input, cut)],
     writes: [local(output)],
     emit(call, { unit }) {
+      const piece = cut.piece(unit);
+      // A band's windows begin where those of its first row do: the input seen from there, padding above only for the first.
+      const { c, r0, rows } = piece;
+      const [skip, pad] = band(r0 * attrs.stride[0] - attrs.padding[0]);
+      const all = window(input, output, attrs);
       const args = {
-        ...window(input, output, attrs),
-        x: pixel(input, unit),
+        ...all,
+        c,
+        oh: rows,
+        h: all.h - skip,
+        py: pad,
+        x: pixelOf(input, { ...piece, r0: skip }),
         xps: input.layout.plane,
         xrs: input.layout.row,
-        y: pixel(output, unit),
+        y: pixelOf(output, piece),
         yps: output.layout.plane,
         yrs: output.layout.row,
       };
@@ -60,6 +74,7 @@ export function lowerPool(l: Lowering, operation: Operation): void {
       else call(four ? "avgpool_n4" : "avgpool_n1", { ...args, countPad: attrs.countPad ? 1 : 0 });
     },
   });
+  l.bounds.set(output.buffer, cut.bounds);
 }
 
 /** maxPool2dGrad(x, y, dy) and avgPool2dGrad(dy). */

@@ -2,6 +2,7 @@
 import { InputError } from "../../core/index.js";
 import { REDUCE } from "../../kernels/index.js";
 import type { Operation } from "../../program/index.js";
+import { cutChannels, pixelOf } from "../cut.js";
 import { type Planes, ROWS } from "../layout.js";
 import { at, type Lowering, local, ONE, type Placed, whole } from "../lowering.js";
 import { flatCount } from "./elementwise.js";
@@ -114,24 +115,28 @@ function meanOverPixels(l: Lowering, from: Placed, y: number): void {
   const { h, w } = layout.geometry;
   const { c, lanes, n } = layout;
   const pooled = l.temporary(layout.groups * c * lanes * 4, "pooled");
+  const cut = cutChannels(l, layout, l.bounds.get(from.buffer));
   l.step({
     name: "mean over pixels",
-    domain: l.groupDomain(layout),
+    domain: cut.domain,
     reads: [local(from)],
     writes: [whole(to), { buffer: pooled, local: true }],
     emit(call, { unit }) {
-      const own = pooled.address + unit * c * lanes * 4;
-      const images = Math.min(lanes, n - unit * lanes);
+      const piece = cut.piece(unit);
+      const { group, c0, c: channels } = piece;
+      const own = pooled.address + (group * c + c0) * lanes * 4;
+      const images = Math.min(lanes, n - group * lanes);
       call(lanes === 4 ? "gap_n4" : "gap_n1", {
-        c,
+        c: channels,
         h,
         w,
-        x: at(from) + unit * layout.group + layout.origin,
+        x: pixelOf(from as Placed & { layout: Planes }, piece),
         xps: layout.plane,
         xrs: layout.row,
         y: own,
       });
-      call("transpose2d", { rows: c, cols: images, x: own, xs: lanes * 4, y: at(to) + unit * lanes * c * 4, ys: c * 4 });
+      const y = at(to) + (group * lanes * c + c0) * 4;
+      call("transpose2d", { rows: channels, cols: images, x: own, xs: lanes * 4, y, ys: c * 4 });
     },
   });
 }

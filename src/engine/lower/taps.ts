@@ -1,13 +1,15 @@
 /** What convolutions share: the planes and offsets of their taps, and the index lists of their patterns. */
 import { InputError } from "../../core/index.js";
+import { type Cut, cutPlanes, pixelOf } from "../cut.js";
 import type { ConvShape } from "../geometry.js";
 import { type Planes, planesOf } from "../layout.js";
-import { at, type Lowering, local, type Placed } from "../lowering.js";
+import { at, type Lowering, type Placed } from "../lowering.js";
+import type { PlacedPlanes } from "../placed.js";
 import type { Buffer } from "../step.js";
 import { countsOf, type Topology } from "../topology.js";
+import { clearPiece } from "./convert.js";
 
-/** A value that lies in planes. */
-export type PlacedPlanes = Placed & { layout: Planes };
+export type { PlacedPlanes } from "../placed.js";
 
 /** Planes of the phases that a strided or cropping convolution reads, on the output's grid. */
 export function phaseLayout(l: Lowering, conv: ConvShape, lanes: 1 | 4): Planes {
@@ -25,10 +27,13 @@ export function phaseExtent(conv: ConvShape, layout: Planes, [ry, rx]: readonly 
   };
 }
 
+/** Whether every output pixel reads the one pixel of its own place, as in a 1x1 kernel. */
+export const readsNoNeighbour = (conv: ConvShape): boolean => conv.taps.every((tap) => tap.dy === 0 && tap.dx === 0);
+
 /** The planes that the taps of a convolution read: the input itself, or its phases. */
 export function tapPlanes(l: Lowering, conv: ConvShape, x: number): PlacedPlanes {
-  // A 1x1 kernel reads no neighbour: what lies around the pixels does not matter.
-  const alone = conv.taps.every((tap) => tap.dy === 0 && tap.dx === 0);
+  // What lies around the pixels does not matter to a kernel that reads no neighbour.
+  const alone = readsNoNeighbour(conv);
   if (conv.direct) return alone ? (l.as(x, l.planes(l.type(x).shape)) as PlacedPlanes) : l.bordered(x);
   const note = `phases:${x}:${conv.attrs.stride}:${conv.oh}x${conv.ow}:${conv.phases.join(";")}`;
   const known = l.notes.get(note);
@@ -38,26 +43,32 @@ export function tapPlanes(l: Lowering, conv: ConvShape, x: number): PlacedPlanes
   const layout = phaseLayout(l, conv, from.lanes);
   const placed: PlacedPlanes = { buffer: l.temporary(layout.group * layout.groups, "phases"), offset: 0, layout, clean: true };
   const [sy, sx] = conv.attrs.stride;
+  const cut = cutPhases(l, conv, input, layout);
   l.step({
     name: "phases",
-    domain: l.groupDomain(from),
-    reads: [local(input)],
-    writes: [local(placed)],
+    domain: cut.domain,
+    reads: [{ buffer: input.buffer, local: cut.aligned }],
+    writes: [{ buffer: placed.buffer, local: true }],
     emit(call, { unit }) {
-      const base = at(placed) + unit * layout.group;
-      call("zero", { bytes: layout.group, y: base });
+      const piece = cut.piece(unit);
+      const { c0, c, r0, rows } = piece;
       conv.phases.forEach((phase, k) => {
-        const { rows: h, cols: w } = phaseExtent(conv, layout, phase);
+        const planes = { ...piece, c0: k * conv.c + c0 };
+        clearPiece(call, placed, cut, planes);
+        const { rows: all, cols: w } = phaseExtent(conv, layout, phase);
+        // Rows beyond the output's grid go with its last.
+        const h = (r0 + rows === layout.geometry.h ? all : Math.min(all, r0 + rows)) - r0;
+        if (h <= 0) return;
         call(from.lanes === 4 ? "phase_copy_n4" : "phase_copy_n1", {
-          c: conv.c,
+          c,
           h,
           w,
-          x: at(input) + unit * from.group + from.origin + phase[0] * from.row + phase[1] * from.lanes * 4,
+          x: pixelOf(input, { ...piece, r0: 0 }) + (phase[0] + r0 * sy) * from.row + phase[1] * from.lanes * 4,
           xps: from.plane,
           xrs: from.row,
           sy,
           sx,
-          y: base + k * conv.c * layout.plane + layout.origin,
+          y: pixelOf(placed, planes),
           yps: layout.plane,
           yrs: layout.row,
         });
@@ -66,6 +77,12 @@ export function tapPlanes(l: Lowering, conv: ConvShape, x: number): PlacedPlanes
   });
   l.notes.set(note, placed);
   return placed;
+}
+
+/** The cut of a copy to phases, and whether its units read of the input no more than what units of this domain wrote there. */
+function cutPhases(l: Lowering, conv: ConvShape, input: PlacedPlanes, layout: Planes): Cut & { aligned: boolean } {
+  const cut = cutPlanes(l, { ...layout, c: conv.c, group: input.layout.group }, l.bounds.get(input.buffer));
+  return { ...cut, aligned: cut.by !== "rows" || conv.h === conv.oh * conv.attrs.stride[0] };
 }
 
 /** Byte offset from an output pixel to the pixel that each (channel, tap) reads, channel-major. */

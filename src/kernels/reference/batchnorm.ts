@@ -165,3 +165,12 @@ export const border: Reference = (v, p) => {
     }
   }
 };
+
+export const clear_rows: Reference = (v, p) => {
+  for (let c = 0; c < p.c!; c++) {
+    for (let r = 0; r < p.h!; r++) {
+      const from = (p.y! + c * p.ps! + r * p.rs!) / 4;
+      v.f32.fill(0, from, from + p.bytes! / 4);
+    }
+  }
+};

@@ -171,6 +171,15 @@ const border: KernelSource = {
   clear(p, base + ps); base += ps; }`,
 };
 
+/** Zeroes `bytes` bytes of each of h rows of c planes. */
+const clearRows: KernelSource = {
+  name: "clear_rows",
+  params: ["c: i32", "h: i32", "bytes: usize", "y: usize", "ps: usize", "rs: usize"],
+  body: `for (let i: i32 = 0; i < c; ++i) { let p = y;
+  for (let r: i32 = 0; r < h; ++r) { clear(p, p + bytes); p += rs; }
+  y += ps; }`,
+};
+
 export function batchnorm(): Template {
   return {
     helpers: `// @ts-ignore
@@ -179,6 +188,6 @@ function clear(p: usize, e: usize): void { const z = f32x4.splat(0);
  for (; p + 16 <= e; p += 16) v128.store(p, z);
  for (; p < e; p += 4) store<f32>(p, 0); }
 `,
-    kernels: [stats, finish, running, fold, apply(), backwardSums(), backwardFinish, backwardApply(), border],
+    kernels: [stats, finish, running, fold, apply(), backwardSums(), backwardFinish, backwardApply(), border, clearRows],
   };
 }

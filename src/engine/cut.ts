@@ -1,0 +1,204 @@
+/**
+ * How work on planes and columns is cut for threads. Groups of images and strips of samples are units by themselves. Where they do not
+ * give every thread its share (one image, few samples), planes are cut into bands of rows, or, where rows do not divide evenly, into
+ * ranges of channels; columns into ranges of features. No sum is cut: the bits do not depend on it.
+ *
+ * Ranges of channels with like work have unlike bounds. `Lowering.bounds` holds them by buffer, so that the step which reads what
+ * another wrote takes the same ones, and no meeting of threads lies between.
+ */
+import type { Columns, Planes } from "./layout.js";
+import type { Lowering } from "./lowering.js";
+import { at, type Placed, type PlacedPlanes, STRIP } from "./placed.js";
+import type { Access, Domain } from "./step.js";
+
+/** What one unit of a cut works on. */
+export interface Piece {
+  /** Group of images. */
+  readonly group: number;
+  /** First channel and number of channels. */
+  readonly c0: number;
+  readonly c: number;
+  /** First row of pixels and number of rows. */
+  readonly r0: number;
+  readonly rows: number;
+  /** Number of the range of channels. */
+  readonly range: number;
+}
+
+/** Units of work on planes. */
+export interface Cut {
+  readonly by: "groups" | "rows" | "channels";
+  readonly domain: Domain;
+  /** Where the ranges of channels begin, and the end of the last. */
+  readonly bounds: readonly number[];
+  readonly piece: (unit: number) => Piece;
+}
+
+/** Bands may differ by this much from equal ones: beyond, ranges of channels serve better. */
+const UNEVEN = 1.1;
+/** Planes of fewer bytes are not cut. */
+const LEAST_BYTES = 1 << 12;
+/** Channels, features or rows of a range at least. */
+const LEAST_RANGE = 4;
+/** What an output costs beside its terms, in terms: starting its sum and storing it. */
+const OUTPUT_TERMS = 8;
+
+/** Whether units as they are give each of the threads about as much as the others. */
+const enough = (units: number, threads: number): boolean => threads === 1 || units % threads === 0 || units >= 4 * threads;
+
+/** Bounds of `pieces` ranges of n, in multiples of `step`. */
+export function evenly(n: number, pieces: number, step = 1): number[] {
+  return Array.from({ length: pieces + 1 }, (_, i) => (i === pieces ? n : Math.round((n * i) / pieces / step) * step));
+}
+
+/** Bounds of `pieces` ranges of rows (in blocks of `block`) with like numbers of entries. */
+export function balanced(rowPtr: Int32Array, pieces: number, block = 1): number[] {
+  const n = rowPtr.length - 1;
+  const work = (r: number) => rowPtr[r]! + r * OUTPUT_TERMS;
+  const bounds = [0];
+  for (let i = 1, r = 0; i < pieces; i++) {
+    while (r < n - (pieces - i) && work(r + 1) <= (work(n) * i) / pieces) r++;
+    r = Math.max(r, bounds[i - 1]! / block + 1);
+    bounds.push(r * block);
+  }
+  return [...bounds, n * block];
+}
+
+/** Bands of rows whose strips do not touch each other's pixels (the last vector of a strip ends up to 12 bytes past it). */
+function bands({ geometry, lanes }: Planes, threads: number): number[] | undefined {
+  const { h, pitch } = geometry;
+  const step = lanes === 4 || pitch % 4 === 0 ? 1 : pitch % 2 === 0 ? 2 : 4;
+  if (h < threads * step) return undefined;
+  const bounds = evenly(h, threads, step);
+  const most = Math.max(...bounds.slice(1).map((bound, i) => bound - bounds[i]!));
+  return most * threads <= h * UNEVEN ? bounds : undefined;
+}
+
+/** The cut of planes; `bounds` are those of the ranges of channels, should it come to them. */
+export function cutPlanes(l: Lowering, layout: Planes, bounds?: readonly number[]): Cut {
+  const { threads } = l.options;
+  const { groups, geometry } = layout;
+  if (enough(groups, threads) || layout.group < LEAST_BYTES) return byGroups(l, layout);
+  const rows = bands(layout, threads);
+  if (!rows) return cutChannels(l, layout, bounds);
+  const { h, pitch } = geometry;
+  // Halves of planes of any height line up.
+  const exact = rows.every((row, i) => row * threads === h * i);
+  return {
+    by: "rows",
+    domain: { key: `rows:${groups}:${threads}${exact ? "" : `:${h}x${pitch}`}`, units: groups * threads, parts: threads },
+    bounds: [0, layout.c],
+    piece(unit) {
+      const group = Math.floor(unit / threads);
+      const r0 = rows[unit % threads]!;
+      return { group, c0: 0, c: layout.c, r0, rows: rows[(unit % threads) + 1]! - r0, range: 0 };
+    },
+  };
+}
+
+/** The cut of planes for work that needs all pixels of a channel. */
+export function cutChannels(l: Lowering, layout: Planes, bounds?: readonly number[]): Cut {
+  const { threads } = l.options;
+  const { groups, c, geometry } = layout;
+  if (enough(groups, threads) || layout.group < LEAST_BYTES || c < threads * LEAST_RANGE) return byGroups(l, layout);
+  const all = bounds && bounds.at(-1) === c ? bounds : evenly(c, threads, LEAST_RANGE);
+  const ranges = all.length - 1;
+  return {
+    by: "channels",
+    domain: { key: `channels:${groups}:${all}`, units: groups * ranges, parts: ranges },
+    bounds: all,
+    piece(unit) {
+      const range = unit % ranges;
+      const c0 = all[range]!;
+      return { group: Math.floor(unit / ranges), c0, c: all[range + 1]! - c0, r0: 0, rows: geometry.h, range };
+    },
+  };
+}
+
+function byGroups(l: Lowering, layout: Planes): Cut {
+  const { c, geometry } = layout;
+  return {
+    by: "groups",
+    domain: l.groupDomain(layout),
+    bounds: [0, c],
+    piece: (group) => ({ group, c0: 0, c, r0: 0, rows: geometry.h, range: 0 }),
+  };
+}
+
+/** The cut of what lies here, along the bounds of the step that wrote it. */
+export const cutOf = (l: Lowering, placed: PlacedPlanes): Cut => cutPlanes(l, placed.layout, l.bounds.get(placed.buffer));
+
+/** What a sum over all input channels reads: its own rows or images, or, where channels are cut, the whole. */
+export const allChannels = (placed: Placed, cut: Cut): Access => ({ buffer: placed.buffer, local: cut.by !== "channels" });
+
+/** What a window over neighbouring rows reads: its own channels or images, or, where rows are cut, the whole. */
+export const allRows = (placed: Placed, cut: Cut): Access => ({ buffer: placed.buffer, local: cut.by !== "rows" });
+
+/** What a window over all channels reads: its own images, or the whole. */
+export const allOf = (placed: Placed, cut: Cut): Access => ({ buffer: placed.buffer, local: cut.by === "groups" });
+
+/** Address of the first pixel of a piece. */
+export function pixelOf(placed: PlacedPlanes, { group, c0, r0 }: Piece): number {
+  const { layout } = placed;
+  return at(placed) + group * layout.group + c0 * layout.plane + layout.origin + r0 * layout.row;
+}
+
+/** Floats of the strip of a piece's rows: all pixels, the border columns between them included. */
+export const pieceStrip = ({ geometry, lanes }: Planes, { rows }: Piece): number =>
+  ((rows - 1) * geometry.pitch + geometry.w) * lanes;
+
+/** Units of work on columns: samples [s0, s0 + n) of features [f0, f0 + f). */
+export interface ColumnsCut {
+  readonly by: "strips" | "features";
+  readonly domain: Domain;
+  readonly bounds: readonly number[];
+  readonly piece: (unit: number) => {
+    readonly s0: number;
+    readonly n: number;
+    readonly f0: number;
+    readonly f: number;
+    readonly range: number;
+  };
+}
+
+/**
+ * The cut of columns.
+ * @param bounds of the ranges of features, should it come to them
+ * @param always features even where strips are enough
+ */
+export function cutColumns(l: Lowering, layout: Columns, bounds?: readonly number[], always = false): ColumnsCut {
+  const { threads } = l.options;
+  const { n, f } = layout;
+  const strips = l.stripDomain(layout);
+  if (!always && (enough(strips.units, threads) || layout.stride * f < LEAST_BYTES || f < threads * LEAST_RANGE)) {
+    const piece = (unit: number) => ({ s0: unit * STRIP, n: Math.min(STRIP, n - unit * STRIP), f0: 0, f, range: 0 });
+    return { by: "strips", domain: strips, bounds: [0, f], piece };
+  }
+  const all = bounds && bounds.length > 2 && bounds.at(-1) === f ? bounds : evenly(f, threads, LEAST_RANGE);
+  const ranges = all.length - 1;
+  return {
+    by: "features",
+    domain: { key: `features:${n}:${all}`, units: ranges, parts: ranges },
+    bounds: all,
+    piece: (range) => ({ s0: 0, n, f0: all[range]!, f: all[range + 1]! - all[range]!, range }),
+  };
+}
+
+/** Rows of row-major work in ranges, one a thread. */
+export interface RowsCut {
+  readonly domain: Domain;
+  readonly range: (unit: number) => { readonly from: number; readonly count: number };
+}
+
+/** Fewer floats than this are one unit: a meeting of threads costs more. */
+const LEAST_FLOATS = 1 << 12;
+
+/** The cut of `rows` rows of `floats` floats each (outputs, or a measure of the work). */
+export function cutRows(l: Lowering, rows: number, floats: number): RowsCut {
+  const pieces = rows * floats < LEAST_FLOATS ? 1 : Math.min(l.options.threads, rows);
+  const bounds = evenly(rows, pieces);
+  return {
+    domain: { key: pieces === 1 ? "one" : `lines:${rows}:${pieces}`, units: pieces, parts: pieces },
+    range: (unit) => ({ from: bounds[unit]!, count: bounds[unit + 1]! - bounds[unit]! }),
+  };
+}
