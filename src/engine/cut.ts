@@ -143,9 +143,14 @@ export function pixelOf(placed: PlacedPlanes, { group, c0, r0 }: Piece): number 
   return at(placed) + group * layout.group + c0 * layout.plane + layout.origin + r0 * layout.row;
 }
 
-/** Floats of the strip of a piece's rows: all pixels, the border columns between them included. */
-export const pieceStrip = ({ geometry, lanes }: Planes, { rows }: Piece): number =>
-  ((rows - 1) * geometry.pitch + geometry.w) * lanes;
+/**
+ * Floats of the strip of a piece's rows: all pixels, the border columns between them included. Bands but the last end with a whole
+ * vector, in their own border: a kernel that had to keep what lies there would wait for the thread of the next band.
+ */
+export function pieceStrip({ geometry, lanes }: Planes, { r0, rows }: Piece): number {
+  const n = ((rows - 1) * geometry.pitch + geometry.w) * lanes;
+  return r0 + rows < geometry.h ? Math.ceil(n / 4) * 4 : n;
+}
 
 /** Units of work on columns: samples [s0, s0 + n) of features [f0, f0 + f). */
 export interface ColumnsCut {

@@ -1,7 +1,7 @@
 /** The same bits for 1, 2 and 3 threads: work that is large enough to be cut, in every kind of domain. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createEngine, type Engine } from "./engine.js";
-import { type Case, convCase, mlpCase } from "./testing/networks.js";
+import { type Case, convCase, imageCase, mlpCase } from "./testing/networks.js";
 import type { Kind } from "./testing/sparse.js";
 
 const engines: Engine[] = [];
@@ -11,6 +11,18 @@ beforeAll(async () => {
 afterAll(() => {
   for (const engine of engines) engine.close();
 });
+
+/** Three runs of a case for inference, and how its work was cut. */
+function inferred(engine: Engine, { program, specs, values, inputs }: Case): { seen: Float32Array[]; domains: string[] } {
+  const store = engine.params(specs, values);
+  const plan = engine.compile(program, store, { frozen: true });
+  const seen: Float32Array[] = [];
+  for (let step = 0; step < 3; step++) for (const { data } of Object.values(plan.run(inputs))) seen.push(data.slice());
+  const domains = plan.intervals.flatMap(({ lanes }) => lanes.map(({ domain }) => domain.split(":")[0]!));
+  plan.close();
+  store.close();
+  return { seen, domains };
+}
 
 /** Three runs of a case: every output of each, and the params at the end. */
 function bits(engine: Engine, { program, specs, values, inputs }: Case): Float32Array[] {
@@ -35,5 +47,19 @@ describe.each(["dense", "csr", "block2", "block4"] as Kind[])("%s", (kind) => {
     expect(one!.some((data) => data.some((v) => v !== 0))).toBe(true);
     expect(two).toEqual(one);
     expect(three).toEqual(one);
+  });
+
+  it.each([
+    ["planes cut by rows", 32, 1],
+    ["planes whose rows do not halve: channels", 14, 1],
+    ["planes with odd rows and borders", 21, 1],
+    ["three images, for two threads one and a half each", 16, 3],
+    ["four images in one group", 16, 4],
+  ])("one image: %s", (_, size, n) => {
+    const [one, two, three] = engines.map((engine) => inferred(engine, imageCase(kind, size, n)));
+    expect(one!.seen.some((data) => data.some((v) => v !== 0))).toBe(true);
+    expect(two!.seen).toEqual(one!.seen);
+    if (n < 3) expect(two!.domains.some((domain) => domain === "rows" || domain === "channels")).toBe(true);
+    expect(three!.seen).toEqual(one!.seen);
   });
 });

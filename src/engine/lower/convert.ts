@@ -60,15 +60,14 @@ type P = Placed & { layout: Planes };
 export function clearPiece(call: Call, placed: P, cut: Cut, piece: Piece): void {
   const { layout } = placed;
   const y = at(placed) + piece.group * layout.group + piece.c0 * layout.plane;
-  if (cut.by !== "rows") return call("zero", { bytes: piece.c * layout.plane, y });
   const { from, to } = bandOf(layout, piece);
-  call("clear_rows", { c: piece.c, h: 1, bytes: to - from, y: y + from, ps: layout.plane, rs: 0 });
+  if (cut.by !== "rows") call("zero", { bytes: piece.c * layout.plane, y });
+  else call("clear_rows", { c: piece.c, h: 1, bytes: to - from, y: y + from, ps: layout.plane, rs: 0 });
 }
 
-/** Bytes [from, to) of a plane that belong to rows of a piece: the borders before and after with the first and the last rows. */
-function bandOf({ geometry, origin, row, plane, lanes }: Planes, { r0, rows }: Piece): { from: number; to: number } {
-  const start = origin - geometry.left * lanes * 4;
-  return { from: r0 === 0 ? 0 : start + r0 * row, to: r0 + rows === geometry.h ? plane : start + (r0 + rows) * row };
+/** Bytes [from, to) of a plane that belong to rows of a piece: the border after each row, with the first row all before, with the last all after. */
+function bandOf({ geometry, origin, row, plane }: Planes, { r0, rows }: Piece): { from: number; to: number } {
+  return { from: r0 === 0 ? 0 : origin + r0 * row, to: r0 + rows === geometry.h ? plane : origin + (r0 + rows) * row };
 }
 
 /** A piece between row-major memory at `flat` and planes. */

@@ -3,7 +3,7 @@ import { InputError } from "../../core/index.js";
 import { type Cut, cutPlanes, pixelOf } from "../cut.js";
 import type { ConvShape } from "../geometry.js";
 import { type Planes, planesOf } from "../layout.js";
-import { at, type Lowering, type Placed } from "../lowering.js";
+import type { Lowering } from "../lowering.js";
 import type { PlacedPlanes } from "../placed.js";
 import type { Buffer } from "../step.js";
 import { countsOf, type Topology } from "../topology.js";

@@ -3,6 +3,7 @@ import { type AnyTensor, createRng, type Tree, tensor } from "../../core/index.j
 import {
   adamStep,
   add,
+  avgPool2d,
   batchNorm,
   conv2d,
   crossEntropy,
@@ -16,6 +17,7 @@ import {
   type ParamSpec,
   type Program,
   relu,
+  reshape,
   sgdStep,
   softmax,
   tanh,
@@ -105,4 +107,57 @@ export function convCase(kind: Kind, n: number): Case {
   const values: Record<string, AnyTensor> = { g: tensor([16], new Float32Array(16).fill(1)), s: tensor([16]) };
   for (const [path, { value }] of Object.entries(weights)) values[path] = value;
   return { program, specs, values, inputs: { x: randomTensor([n, 3, 13, 10], rng), t: randomTensor([n, 24], rng) } };
+}
+
+/**
+ * A convnet for inference, with every kind of step on planes: 3x3 with stride 1 and 2, 1x1, grouped and depthwise convolutions, residuals,
+ * pools, elementwise work, means, a classifier.
+ * @param size height of the image; its width is 3 more
+ */
+export function imageCase(kind: Kind, size: number, n: number): Case {
+  const rng = createRng(4).split(kind).split(String(size));
+  const convs: Readonly<Record<string, readonly [number, number, number, Kind]>> = {
+    stem: [24, 3, 3, "dense"],
+    same: [24, 24, 3, kind],
+    down: [48, 24, 3, kind],
+    short: [48, 24, 1, kind],
+    point: [96, 48, 1, kind],
+    back: [48, 96, 1, kind],
+    grouped: [48, 12, 3, "dense"],
+  };
+  const specs: Record<string, ParamSpec> = {};
+  const values: Record<string, AnyTensor> = {};
+  const param = (path: string, { spec, value }: TestWeight): void => {
+    specs[path] = spec;
+    values[path] = value;
+  };
+  for (const [path, [o, c, k, held]] of Object.entries(convs)) {
+    param(path, testWeight([o, c, k, k], held, rng.split(path), { density: 0.3, scale: 0.2 }));
+    param(`${path}.bias`, testWeight([o], "dense", rng.split(`${path}.bias`)));
+  }
+  for (const [path, c] of Object.entries({ deep: 96, deeper: 96, late: 48 }))
+    param(path, testWeight([c, 1, 3, 3], "dense", rng.split(path)));
+  param("class", testWeight([40, 48], kind, rng.split("class")));
+  param("class.bias", testWeight([40], "dense", rng.split("class.bias")));
+  const program = trace(
+    ({ params: p, inputs }) => {
+      const conv = (x: Value, path: string, options: Parameters<typeof conv2d>[2] = {}) =>
+        add(conv2d(x, p[path]!, options), reshape(p[`${path}.bias`]!, [1, -1, 1, 1]));
+      const depthwise = (x: Value, path: string, stride: number, c: number) =>
+        relu(conv2d(x, p[path]!, { stride, padding: 1, groups: c }));
+      const a = relu(conv(inputs["x"]!, "stem", { padding: 1 }));
+      const b = relu(add(conv(a, "same", { padding: 1 }), a));
+      const c = relu(add(conv(b, "down", { stride: 2, padding: 1 }), conv(b, "short", { stride: 2 })));
+      const d = relu(conv(c, "point"));
+      const e = add(conv(depthwise(depthwise(d, "deep", 1, 96), "deeper", 1, 96), "back"), c);
+      const f = add(
+        maxPool2d(e, { kernel: 3, stride: 2, padding: 1 }),
+        avgPool2d(mul(tanh(e), 0.5), { kernel: 3, stride: 2, padding: 1 }),
+      );
+      const g = depthwise(conv(f, "grouped", { padding: 1, groups: 4 }), "late", 2, 48);
+      return { outputs: { y: linear(mean(g, [2, 3]), p["class"]!, p["class.bias"]!), e } };
+    },
+    { params: specs, inputs: { x: { shape: [n, 3, size, size + 3] } } },
+  );
+  return { program, specs, values, inputs: { x: randomTensor([n, 3, size, size + 3], rng) } };
 }
