@@ -21,7 +21,7 @@ const batches = (text: string) => text.split(",").map((part) => positive(part.tr
 export const register: Register = (command, terminal) => {
   addSourceOptions(command.argument("<model>", modelForms))
     .addOption(new Option("--batch <list>", "batch sizes, separated by commas").argParser(batches).default([1, 64], "1,64"))
-    .addOption(new Option("--runs <n>", "timed runs of each figure; the median counts").argParser(positive).default(50))
+    .addOption(new Option("--runs <n>", "timed runs of each figure; the least counts").argParser(positive).default(50))
     .addHelpText("after", "\nWithout --threads it measures with one thread and with all. --seed and --out have no meaning here.")
     .action(async (path: string, options: Options) => {
       const { file, batch: own } = readSource(terminal, path, options);
@@ -35,6 +35,8 @@ export const register: Register = (command, terminal) => {
         threads: number;
         ms: number;
         denseMs: number;
+        medianMs: number;
+        denseMedianMs: number;
         speedup: number;
         sparseLayers: number;
       }[] = [];
@@ -45,8 +47,7 @@ export const register: Register = (command, terminal) => {
           const sizes = wanted.map((batch) => ({ batch, runs: options.runs }));
           const { times: found, layers } = await against(engine, file, file, sizes, terminal.now);
           const sparseLayers = layers.filter(({ choice }) => choice === "sparse").length;
-          for (const { batch, ms, denseMs } of found)
-            rows.push({ name, batch, threads, ms, denseMs, speedup: denseMs / ms, sparseLayers });
+          for (const time of found) rows.push({ name, threads, ...time, speedup: time.denseMs / time.ms, sparseLayers });
         } finally {
           engine.close();
         }
@@ -57,8 +58,8 @@ export const register: Register = (command, terminal) => {
           row.name,
           row.batch,
           row.threads,
-          milliseconds(row.ms),
-          milliseconds(row.denseMs),
+          `${milliseconds(row.ms)} (${milliseconds(row.medianMs)})`,
+          `${milliseconds(row.denseMs)} (${milliseconds(row.denseMedianMs)})`,
           times(row.speedup),
           row.sparseLayers,
         ]);
@@ -67,7 +68,7 @@ export const register: Register = (command, terminal) => {
           cells,
           terminal.columns,
         );
-        return `${table}\n\nMedian of ${options.runs} runs in turns, on ${machine.cpu}.`;
+        return `${table}\n\nLeast (median) of ${options.runs} runs in turns, on ${machine.cpu}; the speed-up is of the least.`;
       });
     });
 };

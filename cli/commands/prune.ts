@@ -144,7 +144,7 @@ export const register: Register = (command, terminal) => {
         const dense = packModel({ ...given, metadata: source.metadata });
         const reread = readModel(content);
         progress.log("timing, dense and sparse in turns");
-        const { times, layers: timings } = await against(engine, reread, dense, [{ batch: 1, runs: RUNS }], terminal.now, "least");
+        const { times, layers: timings } = await against(engine, reread, dense, [{ batch: 1, runs: RUNS }], terminal.now);
         const fileScore = data ? await data.scoreFile(engine, reread) : { accuracy: null, deviation: null };
         const count = (params: Tree<Tensor>) => Object.values(params).reduce((n, { shape }) => n + sizeOf(shape), 0);
         const weights = pruned.layers.reduce((n, layer) => n + layer.weights, 0);
@@ -161,7 +161,12 @@ export const register: Register = (command, terminal) => {
           params: { before: count(given.params), after: count(small.params), nonZero: count(small.params) - zeros },
           sparsity: touched === 0 ? null : { prunedLayers: zeros / touched, allWeights: zeros / weights },
           bytes: { given: source.bytesOnDisk, dense: writeModel(dense).length, pruned: content.length },
-          time: { denseMs: times[0]!.denseMs, prunedMs: times[0]!.ms, speedup: times[0]!.denseMs / times[0]!.ms },
+          time: {
+            denseMs: times[0]!.denseMs,
+            prunedMs: times[0]!.ms,
+            speedup: times[0]!.denseMs / times[0]!.ms,
+            medians: { denseMs: times[0]!.denseMedianMs, prunedMs: times[0]!.medianMs },
+          },
           forecast: advice,
           layers: layerReports(pruned.layers, timings, pruned.int8?.scales),
           int8: pruned.int8 ? int8Report(pruned.int8.notes) : null,

@@ -120,7 +120,7 @@ export function resultsText({ entries, machine }: RunResults, width: number): st
   );
   const notes = [
     `Measured on ${machine.cpu}. b1, b64: a batch of 1, of 64; 1t, ${threads}t: threads. Gain: the dense network's`,
-    "time over this one's, timed in turns. Layers: the same for the layers that run sparse alone, inside the",
+    "time over this one's, least of many runs in turns (medians: in the report). Layers: the same for the layers that run sparse alone, inside the",
     "plans of both networks, batch 1, one thread.",
   ];
   return [what, time, notes.join("\n")].join("\n\n");

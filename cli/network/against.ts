@@ -11,14 +11,17 @@ import {
   timeLayers,
 } from "../../src/runtime/index.js";
 import { fillersOf } from "./file.js";
-import { type Taken, timeInTurns } from "./timing.js";
+import { timeInTurns } from "./timing.js";
 
 /** Times of one batch size. */
 export interface Against {
   readonly batch: number;
-  /** Milliseconds per run: the median, or the least. */
+  /** Milliseconds per run: the least. */
   readonly ms: number;
   readonly denseMs: number;
+  /** Medians of the same runs. */
+  readonly medianMs: number;
+  readonly denseMedianMs: number;
 }
 
 /**
@@ -34,7 +37,6 @@ export async function against(
   dense: ModelFile,
   batches: readonly { readonly batch: number; readonly runs: number }[],
   now: () => number,
-  taken: Taken = "median",
 ): Promise<{
   readonly times: readonly Against[];
   readonly layers: readonly LayerTiming[];
@@ -53,8 +55,8 @@ export async function against(
         const inputs = fillersOf(model, batch);
         return { run: () => sessions[i]!.run(inputs) };
       });
-      const [ms, denseMs] = timeInTurns(candidates, runs, now, taken) as [number, number];
-      return { batch, ms, denseMs };
+      const [own, base] = timeInTurns(candidates, runs, now);
+      return { batch, ms: own!.least, denseMs: base!.least, medianMs: own!.median, denseMedianMs: base!.median };
     });
     const [own, base] = sessions.map((session) => layerTimes(session.plan(1), now)) as [Tree<number>, Tree<number>];
     return { times, layers: timed, inPlan: { own, dense: base } };

@@ -1,4 +1,4 @@
-/** Timing: medians, candidates interleaved so that drift of the machine hits all alike. */
+/** Timing: the least and the median, candidates interleaved so that drift of the machine hits all alike. */
 import { median } from "../../papers/harness/index.js";
 
 /** Something to time. */
@@ -6,8 +6,11 @@ export interface Candidate {
   run(): unknown;
 }
 
-/** Which of the measurements counts: the least is not moved by other programs that use the machine at the same time. */
-export type Taken = "median" | "least";
+/** Milliseconds. The least is what ratios are made of: other programs that use the machine at the same time move the median. */
+export interface Taken {
+  readonly least: number;
+  readonly median: number;
+}
 
 /**
  * Milliseconds of each candidate, timed in turns A B A B ... after a warm-up. Short work is repeated within one
@@ -15,9 +18,8 @@ export type Taken = "median" | "least";
  *
  * @param runs measurements of each, at least 1
  * @param now  milliseconds, monotonic
- * @param taken default the median
  */
-export function timeInTurns(candidates: readonly Candidate[], runs: number, now: () => number, taken: Taken = "median"): number[] {
+export function timeInTurns(candidates: readonly Candidate[], runs: number, now: () => number): Taken[] {
   const grain = 0.2;
   const repeats = candidates.map(({ run }) => {
     run();
@@ -37,5 +39,5 @@ export function timeInTurns(candidates: readonly Candidate[], runs: number, now:
       samples[k]!.push((now() - start) / repeats[k]!);
     });
   }
-  return samples.map((list) => (taken === "least" ? Math.min(...list) : median(list)));
+  return samples.map((list) => ({ least: Math.min(...list), median: median(list) }));
 }

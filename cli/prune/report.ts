@@ -31,7 +31,13 @@ export interface PruneReport {
   readonly sparsity: { readonly prunedLayers: number; readonly allWeights: number } | null;
   readonly bytes: { readonly given: number; readonly dense: number; readonly pruned: number };
   /** Whole network, batch 1, milliseconds: the least of several runs in turns. */
-  readonly time: { readonly denseMs: number; readonly prunedMs: number; readonly speedup: number };
+  /** Least times in turns, batch 1; the speed-up is theirs. Medians of the same runs beside. */
+  readonly time: {
+    readonly denseMs: number;
+    readonly prunedMs: number;
+    readonly speedup: number;
+    readonly medians: { readonly denseMs: number; readonly prunedMs: number };
+  };
   /** What was foreseen before the pruning. */
   readonly forecast: Advice;
   readonly layers: readonly LayerReport[];
@@ -120,7 +126,7 @@ export function reportText(report: PruneReport, width: number): string {
     `file: ${bytes(size.pruned)}, dense ${bytes(size.dense)} (${(size.pruned / size.dense).toFixed(3)} of it); the given file: ${bytes(size.given)}${grown}`,
   );
   parts.push(
-    `batch 1, ${report.threads} thread${report.threads === 1 ? "" : "s"}: ${milliseconds(time.prunedMs)} ms, dense ${milliseconds(time.denseMs)} ms (${times(time.speedup)}), the least of many runs in turns`,
+    `batch 1, ${report.threads} thread${report.threads === 1 ? "" : "s"}: ${milliseconds(time.prunedMs)} ms, dense ${milliseconds(time.denseMs)} ms (${times(time.speedup)}), the least of many runs in turns; medians ${milliseconds(time.medians.prunedMs)} and ${milliseconds(time.medians.denseMs)} ms`,
   );
   if (report.int8) {
     const stays = report.int8.stays.map(({ op, reason, count }) => `${count} x ${op} (${reason})`).join(", ");

@@ -55,6 +55,12 @@ const speed = (ratio: number, { entry, dense }: Row) =>
     ? html`<td>–</td>`
     : html`<td class="${ratio > 1.005 ? "good" : ratio < 0.995 ? "bad" : ""}">${times(ratio)}</td>`;
 
+/** The least time, and the median where the results hold it. */
+function time(entry: EntryResult, key: keyof NonNullable<EntryResult["medians"]>): string {
+  const median = entry.medians?.[key];
+  return milliseconds(entry[key]) + (median === undefined ? "" : ` (${milliseconds(median)})`);
+}
+
 function table(rows: readonly Row[]): Markup {
   const line = (row: Row) => {
     const { entry, label, dense } = row;
@@ -62,7 +68,7 @@ function table(rows: readonly Row[]): Markup {
 <td>${percent(entry.testAccuracy)}</td><td>${dense && dense !== entry ? points(entry.testAccuracy - dense.testAccuracy) : ""}</td>
 <td>${whole(entry.nonZeros)}</td><td>${bytes(entry.bytesOnDisk)}</td><td>${dense ? percent(entry.bytesOnDisk / dense.bytesOnDisk, 1) : ""}</td>
 <td>${amount(entry.theoreticalFlops)}</td><td>${entry.trainingKernels}</td>
-<td>${milliseconds(entry.msBatch1)}</td>${speed(entry.speedupBatch1, row)}<td>${milliseconds(entry.msBatch64)}</td>${speed(entry.speedupBatch64, row)}</tr>`;
+<td>${time(entry, "msBatch1")}</td>${speed(entry.speedupBatch1, row)}<td>${time(entry, "msBatch64")}</td>${speed(entry.speedupBatch64, row)}</tr>`;
   };
   return html`<div class="scroll" role="region" aria-label="Results" tabindex="0"><table>
 <thead>
@@ -73,14 +79,15 @@ function table(rows: readonly Row[]): Markup {
 <th scope="col">batch 1,<br>ms</th><th scope="col">speed-<br>up</th><th scope="col">batch 64,<br>ms</th><th scope="col">speed-<br>up</th></tr>
 </thead><tbody>${rows.map(line)}</tbody></table></div>
 <p class="faint">Theory counts two operations per non-zero multiply-add of one image. Simulation says how training ran: <em>simulated</em> is a mask on dense kernels, which saves no time;
-<em>sparse</em> touches non-zeros only. Measured is the median wall time of the compiled model after reloading it from disk; speed-up is the dense network's time over it.</p>`;
+<em>sparse</em> touches non-zeros only. Measured is the least wall time of the compiled model after reloading it from disk, with the median of the same runs in brackets; speed-up is the dense network's least
+time over it.</p>`;
 }
 
 function details(rows: readonly Row[]): Markup {
   const line = (row: Row) => {
     const { entry, label } = row;
     return html`<tr><th scope="row">${label}</th><td>${percent(entry.targetSparsity)}</td><td>${percent(entry.realisedSparsity)}</td><td>${whole(entry.params)}</td>
-<td>${milliseconds(entry.msBatch1Threads)}</td>${speed(entry.speedupBatch1Threads, row)}<td>${milliseconds(entry.msBatch64Threads)}</td>${speed(entry.speedupBatch64Threads, row)}
+<td>${time(entry, "msBatch1Threads")}</td>${speed(entry.speedupBatch1Threads, row)}<td>${time(entry, "msBatch64Threads")}</td>${speed(entry.speedupBatch64Threads, row)}
 <td>${entry.speedupSparseLayers === undefined ? "" : times(entry.speedupSparseLayers)}</td><td>${entry.trainSeconds.toFixed(1)}</td><td>${entry.reloadedEqual ? "same" : html`<span class="bad">differ</span>`}</td></tr>`;
   };
   return html`<h3>All ${threadsOf(rows)} threads, the sparse layers alone, training</h3><div class="scroll" role="region" aria-label="More figures" tabindex="0"><table>

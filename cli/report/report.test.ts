@@ -60,9 +60,9 @@ describe("the report", () => {
       "15.6 %",
       "932 k",
       "simulated",
-      "0.113",
+      "0.113 (0.141)",
       "3.54×",
-      "5.66",
+      "5.66 (7.07)",
       "3.54×",
     ]);
     const more = [...document.querySelectorAll("[aria-label='More figures'] tbody tr")].map((row) =>

@@ -51,6 +51,12 @@ export async function measureEntry(
     msBatch64: many.ms,
     msBatch1Threads: all.times[0]!.ms,
     msBatch64Threads: all.times[1]!.ms,
+    medians: {
+      msBatch1: first.medianMs,
+      msBatch64: many.medianMs,
+      msBatch1Threads: all.times[0]!.medianMs,
+      msBatch64Threads: all.times[1]!.medianMs,
+    },
     speedupBatch1Threads: all.times[0]!.denseMs / all.times[0]!.ms,
     speedupBatch64Threads: all.times[1]!.denseMs / all.times[1]!.ms,
     speedupBatch1: first.denseMs / first.ms,

@@ -64,12 +64,14 @@ const entry = object({
   /** How training ran: dense kernels, dense kernels under a mask, or kernels that touch non-zeros only. */
   trainingKernels: text("dense, simulated or sparse", /^(dense|simulated|sparse)$/),
   trainSeconds: amount,
-  /** Median milliseconds per run of the compiled model, one thread. */
+  /** Least milliseconds per run of the compiled model, one thread. */
   msBatch1: amount,
   msBatch64: amount,
   /** The same with all threads. */
   msBatch1Threads: amount,
   msBatch64Threads: amount,
+  /** Medians of the same runs; absent in results of before they were kept, whose times above are the medians. */
+  medians: optional(object({ msBatch1: amount, msBatch64: amount, msBatch1Threads: amount, msBatch64Threads: amount })),
   /** Dense time over this time. */
   speedupBatch1: amount,
   speedupBatch64: amount,

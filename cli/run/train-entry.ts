@@ -21,6 +21,7 @@ export type TrainedEntry = Omit<
   | "msBatch1"
   | "msBatch64"
   | "msBatch1Threads"
+  | "medians"
   | "msBatch64Threads"
   | "speedupBatch1"
   | "speedupBatch64"

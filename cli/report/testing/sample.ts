@@ -47,6 +47,12 @@ export function sampleEntry(name: string, method: string, sparsity: number, accu
     trainSeconds: 30,
     msBatch1: 0.4 * (0.2 + 0.8 * share),
     msBatch64: 20 * (0.2 + 0.8 * share),
+    medians: {
+      msBatch1: 0.5 * (0.2 + 0.8 * share),
+      msBatch64: 25 * (0.2 + 0.8 * share),
+      msBatch1Threads: 0.4 * (0.2 + 0.8 * share),
+      msBatch64Threads: 15 * (0.2 + 0.8 * share),
+    },
     msBatch1Threads: 0.3 * (0.2 + 0.8 * share),
     msBatch64Threads: 11 * (0.2 + 0.8 * share),
     speedupBatch1: 1 / (0.2 + 0.8 * share),
