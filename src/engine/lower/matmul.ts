@@ -2,9 +2,10 @@
 import { InputError } from "../../core/index.js";
 import type { Operation } from "../../program/index.js";
 import { type Columns, ROWS } from "../layout.js";
-import { at, type Epilogue, type Lowering, ONE, type Placed, whole } from "../lowering.js";
+import { at, type Lowering, ONE, type Placed, whole } from "../lowering.js";
 import type { Buffer } from "../step.js";
 import { sparseProduct, weightGradient } from "./matmul-sparse.js";
+import { packedRow, WORTH_PACKING } from "./packed-row.js";
 
 const NONE = { lo: Number.NEGATIVE_INFINITY, hi: Number.POSITIVE_INFINITY };
 
@@ -156,63 +157,6 @@ function packedPanels(l: Lowering, b: number, w: Placed, n: number, k: number, r
     });
     return panels;
   });
-}
-
-/** Elements from which a matrix is packed once for products with one row. */
-const WORTH_PACKING = 1 << 12;
-
-/** The packed copy of a weight: one for all products with it, as in the steps of a recurrent network. */
-function packedRows(l: Lowering, weight: number, w: Placed, m: number, k: number): Buffer {
-  return l.once(`packed:${weight}`, () => {
-    const packed = l.temporary(Math.ceil(m / 4) * Math.ceil(k / 4) * 64, "packed weights");
-    l.step({
-      name: "pack weights",
-      domain: ONE,
-      reads: [whole(w)],
-      writes: [{ buffer: packed, local: false }],
-      emit: (call) => call("pack4x4", { m, k, a: at(w), lda: k * 4, out: packed.address }),
-    });
-    return packed;
-  });
-}
-
-/** y = W x with W packed once, read as one stream. */
-function packedRow(
-  l: Lowering,
-  operation: Operation,
-  x: Placed,
-  w: Placed,
-  result: Placed,
-  m: number,
-  k: number,
-  { bias, lo, hi }: Epilogue,
-): Placed {
-  const packed = packedRows(l, operation.inputs[1]!, w, m, k);
-  const blocks = Math.ceil(m / 4);
-  const parts = Math.min(l.options.threads, blocks);
-  l.step({
-    name: "matmul",
-    domain: { key: `row:${m}`, units: parts, parts },
-    reads: [whole(x), { buffer: packed, local: false }, ...(bias ? [whole(bias)] : [])],
-    writes: [whole(result)],
-    emit(call, { unit }) {
-      const from = Math.floor((blocks * unit) / parts) * 4;
-      const to = Math.min(m, Math.floor((blocks * (unit + 1)) / parts) * 4);
-      const skip = from * Math.ceil(k / 4) * 16;
-      call("gemv_packed", {
-        m: to - from,
-        k,
-        w: packed.address + skip,
-        x: at(x),
-        bias: bias ? at(bias) + from * 4 : 0,
-        y: at(result) + from * 4,
-        lo,
-        hi,
-      });
-    },
-  });
-  l.decide(operation, "gemv_packed", "one row, packed weights", l.paramOf(operation.inputs[1]!));
-  return result;
 }
 
 /** The same product written feature by feature: C^T = B^T A^T. */
