@@ -13,7 +13,7 @@ export type Effort = "quick" | "thorough";
 const MOVES = new Set<KernelName>(["copy", "copy4", "zero", "nchw_to_n4", "n4_to_nchw", "transpose2d"]);
 
 /** This many times the other's time ends a quick choice, once both have run often enough. */
-const CLEAR = 2;
+export const CLEAR = 2;
 /** A quick choice stops a run at this many times the other's time. */
 const STOP = 3;
 /** Least runs of each variant: when the foreseen one is ahead, and when it is not. One run that the system held up must not decide. */

@@ -2,15 +2,14 @@
  * Dense or sparse, layer by layer, by measured time on this machine: each layer with a compressed weight runs alone, at its own
  * shapes, with its weight dense and with its weight sparse.
  */
-import { InputError, sizeOf, type Tree } from "../core/index.js";
+import type { Tree } from "../core/index.js";
 import type { Engine } from "../engine/index.js";
 import type { KernelName } from "../kernels/index.js";
-import { atBatch, type BatchProgram, type Operation, type ParamLayout, type Program, withLayouts } from "../program/index.js";
+import { atBatch, type BatchProgram, type Operation } from "../program/index.js";
 import { createRing, type Effort, type Ring } from "./duel.js";
+import { type SparseParam, sparsityOf, timeLayer } from "./layer-alone.js";
 import type { FileParam } from "./model-file.js";
 import { type LayerTimes, layerKey, type MeasuredTimings } from "./timings.js";
-
-type SparseParam = Extract<FileParam, { kind: "sparse" }>;
 
 /** What was measured of one layer. */
 export interface LayerTiming {
@@ -23,22 +22,14 @@ export interface LayerTiming {
   readonly sparseMs: number;
   /** The variant that was not run to its end, as it was clearly slower: its time is at least what is told. */
   readonly atLeast?: "dense" | "sparse" | undefined;
+  /** Share of the layer's output rows that ran, where a part was enough to choose: the times are scaled from it. */
+  readonly part?: number | undefined;
   readonly choice: "dense" | "sparse";
   /**
    * `measured`: now; `alike`: now, on a layer of this model with the same shapes and nearly as many weights; `cache`: on this device
    * before (see `TimingStore`).
    */
   readonly from: "measured" | "alike" | "cache";
-}
-
-/** Layout of a compressed param in the engine. */
-export function layoutOf(param: FileParam): ParamLayout {
-  if (param.kind !== "sparse") return { kind: param.kind };
-  const { layout, block, values } = param.value;
-  if (layout === "block" && block && block[1] === 1 && (block[0] === 2 || block[0] === 4))
-    return { kind: "block", rows: block[0], capacity: values.length };
-  if (layout === "block") throw new InputError(`engine: blocks of ${block?.join("x")} have no kernels; 2x1 and 4x1 have`);
-  return { kind: "csr", capacity: Math.max(1, values.length) };
 }
 
 /** Whether an operation has kernels for a compressed weight: products have, convolutions in groups (depthwise ones too) have not. */
@@ -58,21 +49,6 @@ export function leastMs(run: () => void, now: () => number, budget = 20): number
   return least;
 }
 
-/** The program of one operation alone: its left operand an input, its weight a param. */
-function alone(program: Program, operation: Operation, path: string): Program {
-  const [x, w] = operation.inputs as [number, number];
-  const [y] = operation.outputs as [number];
-  const { pattern: _, ...type } = program.values[x]!;
-  return {
-    values: [type, { shape: program.values[w]!.shape, dtype: "f32" }, program.values[y]!],
-    operations: [{ ...operation, inputs: [0, 1], outputs: [2] }],
-    inputs: { x: 0 },
-    params: { [path]: { value: 1, layout: { kind: "dense" } } },
-    outputs: { y: 2 },
-    updates: {},
-  };
-}
-
 /** Kernels that were run long enough to be optimised, by module. */
 const warmed = new WeakMap<WebAssembly.Module, Set<KernelName>>();
 
@@ -82,53 +58,8 @@ function warmOf({ kernels: { module } }: Engine): Set<KernelName> {
   return known;
 }
 
-/** What no kernel treats in another way than other numbers. */
-const FILLER = 1 / 64;
-
-/** A layer alone, its weight dense or sparse. The values are of no consequence to its time. */
-function layerPlan(engine: Engine, program: Program, path: string, { value }: SparseParam, layout: ParamLayout) {
-  const laid = withLayouts(program, { [path]: layout });
-  const { rowPtr, columns, values, shape } = value;
-  const dense = layout.kind === "dense";
-  const store = engine.params({ [path]: { shape, layout } }, dense ? {} : { [path]: { rowPtr, columns, values } });
-  try {
-    // Memory that was never written is one page of zeros, read faster than a weight is.
-    if (dense) store.view(path).fill(FILLER);
-    const plan = engine.compile(laid, store, { frozen: true });
-    plan.set({ x: new Float32Array(sizeOf(laid.values[0]!.shape)).fill(FILLER) });
-    return {
-      plan,
-      close() {
-        plan.close();
-        store.close();
-      },
-    };
-  } catch (error) {
-    store.close();
-    throw error;
-  }
-}
-
-function timeLayer(engine: Engine, ring: Ring, program: Program, path: string, param: SparseParam, effort: Effort): LayerTimes {
-  const sparse = layerPlan(engine, program, path, param, layoutOf(param));
-  try {
-    const dense = layerPlan(engine, program, path, param, { kind: "dense" });
-    try {
-      return ring.duel(dense.plan, sparse.plan, sparsityOf(param) >= FORESEEN, effort);
-    } finally {
-      dense.close();
-    }
-  } finally {
-    sparse.close();
-  }
-}
-
-/** From this share of zeros on a layer is foreseen to be clearly faster sparse. */
-const FORESEEN = 2 / 3;
 /** Weights of layers that count as alike differ by at most about this in number. */
 const ALIKE = 1.1;
-
-const sparsityOf = ({ value }: SparseParam): number => 1 - value.values.length / sizeOf(value.shape);
 
 /** Layers of one key take the same times, nearly. */
 function kindOf({ op, attrs }: Operation, input: readonly number[], { value }: SparseParam): string {
@@ -173,7 +104,7 @@ export function timeLayers(
     let times = before ?? alike;
     if (!times) {
       ring ??= createRing(now, warmOf(engine));
-      times = timeLayer(engine, ring, alone(sized, operation, path), path, param, effort);
+      times = timeLayer(engine, ring, { program: sized, operation, path, param }, effort);
     }
     known.set(key, times);
     kinds.set(kind, times);

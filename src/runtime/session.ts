@@ -12,7 +12,8 @@ import {
 import { atBatch, type ParamLayout, withLayouts } from "../program/index.js";
 import { int8ParamOf } from "./int8-file.js";
 import { checkInputs, elementsOf, type Inputs, type ModelSpecs, specsOf } from "./io.js";
-import { type LayerTiming, layoutOf, takesSparse, timeLayers } from "./layers.js";
+import { layoutOf } from "./layer-alone.js";
+import { type LayerTiming, takesSparse, timeLayers } from "./layers.js";
 import { denseOf, type ModelFile } from "./model-file.js";
 import type { MeasuredTimings } from "./timings.js";
 

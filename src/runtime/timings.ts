@@ -13,6 +13,8 @@ export interface LayerTimes {
   readonly sparseMs: number;
   /** The one that was not run to its end: its time is at least this. */
   readonly atLeast?: "dense" | "sparse" | undefined;
+  /** Share of the output rows that ran; the times are scaled from it. Default all. */
+  readonly part?: number | undefined;
 }
 
 /** Times by layer key; whoever measures adds to it. */
@@ -30,16 +32,19 @@ class Digest {
   #a = 0x811c9dc5;
   #b = 0x9747b28c;
 
-  add(words: ArrayLike<number>): this {
+  add(words: Int32Array): this {
+    let [a, b] = [this.#a, this.#b];
     for (let i = 0; i < words.length; i++) {
-      this.#a = Math.imul(this.#a ^ words[i]!, 0x01000193);
-      this.#b = Math.imul(this.#b ^ (words[i]! + 0x9e3779b9), 0x85ebca6b) ^ (this.#b >>> 13);
+      a = Math.imul(a ^ words[i]!, 0x01000193);
+      b = Math.imul(b ^ (words[i]! + 0x9e3779b9), 0x85ebca6b) ^ (b >>> 13);
     }
+    this.#a = a;
+    this.#b = b;
     return this;
   }
 
   text(text: string): this {
-    return this.add(Uint16Array.from(text, (c) => c.charCodeAt(0)));
+    return this.add(Int32Array.from(text, (c) => c.charCodeAt(0)));
   }
 
   hex(): string {
@@ -61,7 +66,7 @@ export function layerKey(flavor: string, { op, attrs }: Operation, input: readon
 const MOST_DEVICES = 4;
 const MOST_LAYERS = 1000;
 
-type Row = readonly [denseMs: number, sparseMs: number, atLeast?: LayerTimes["atLeast"]];
+type Row = readonly [denseMs: number, sparseMs: number, atLeast?: LayerTimes["atLeast"] | null, part?: number];
 type Table = Record<string, Record<string, Row>>;
 
 /** A table that cannot be read is as good as none: it is written anew. */
@@ -76,11 +81,15 @@ function parse(text: string | undefined): Table {
 
 const isTime = (ms: unknown): ms is number => typeof ms === "number" && ms >= 0 && Number.isFinite(ms);
 
-const timesOf = ([denseMs, sparseMs, atLeast]: Row): LayerTimes => ({
+const timesOf = ([denseMs, sparseMs, atLeast, part]: Row): LayerTimes => ({
   denseMs,
   sparseMs,
   ...((atLeast === "dense" || atLeast === "sparse") && { atLeast }),
+  ...(typeof part === "number" && { part }),
 });
+
+const rowOf = ({ denseMs, sparseMs, atLeast, part }: LayerTimes): Row =>
+  part === undefined ? (atLeast ? [denseMs, sparseMs, atLeast] : [denseMs, sparseMs]) : [denseMs, sparseMs, atLeast ?? null, part];
 
 /** The times of one device in a table. Entries that are no times are left out. */
 export function readTimings(text: string | undefined, device: string): MeasuredTimings {
@@ -95,9 +104,7 @@ export function readTimings(text: string | undefined, device: string): MeasuredT
 export function writeTimings(text: string | undefined, device: string, timings: MeasuredTimings): string {
   const { [device]: _, ...others } = parse(text);
   const all = new Map([...readTimings(text, device), ...timings]);
-  const rows = [...all]
-    .slice(-MOST_LAYERS)
-    .map(([key, { denseMs, sparseMs, atLeast }]) => [key, atLeast ? [denseMs, sparseMs, atLeast] : [denseMs, sparseMs]]);
+  const rows = [...all].slice(-MOST_LAYERS).map(([key, times]) => [key, rowOf(times)]);
   return JSON.stringify(
     Object.fromEntries([...Object.entries(others).slice(1 - MOST_DEVICES), [device, Object.fromEntries(rows)]]),
   );
