@@ -14,7 +14,6 @@ export { PACKED_ROWS } from "./templates/gemv-packed.js";
 export { type Int8Flavor, MADD_SUM } from "./templates/int8/arithmetic.js";
 export { PEAK_CHAINS } from "./templates/misc.js";
 export { SPMM_TILES, WALKING_TILES } from "./templates/spmm.js";
-export { WINOGRAD_SCRATCH } from "./templates/winograd.js";
-export { MOST_TILES, WINOGRAD_SINGLE_SCRATCH } from "./templates/winograd-single.js";
+export * from "./templates/winograd-scratch.js";
 export * from "./threads.js";
 export * from "./tune.js";

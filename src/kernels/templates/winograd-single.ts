@@ -5,12 +5,6 @@
 import type { KernelSource, Template } from "./emit.js";
 import { each, transpose4 } from "./simd.js";
 
-/** Planes up to this many rows and columns of tiles have room in the scratch memory, zeros around them. */
-export const MOST_TILES = 64;
-
-/** Bytes of scratch memory that the transforms need. */
-export const WINOGRAD_SINGLE_SCRATCH = 1024 + (MOST_TILES * 4 + 2) * (MOST_TILES * 4 + 4) * 4;
-
 /** Bytes of a plane among zeros in scratch memory: from here on. */
 const PAD = 1024;
 

@@ -10,9 +10,6 @@ import { type Flavor, type KernelSource, madd, type ParamText, seq, type Templat
 import { products } from "./sddmm.js";
 import { each, sumLanes } from "./simd.js";
 
-/** Bytes of scratch memory that the transforms need. */
-export const WINOGRAD_SCRATCH = 2048;
-
 type Matrix = readonly (readonly number[])[];
 
 /** The expression sum_i row[i] * v(i). */
