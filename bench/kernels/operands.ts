@@ -40,4 +40,29 @@ export function sparseMatrix(
   return { blocks, entries: live, parts: made };
 }
 
+/** All parts of a matrix as one stream of distances and weights, as sp<R>d_<P> walk it; `at` places the input of a column. */
+export function woven(
+  arena: Arena,
+  matrix: SparseOperand,
+  R: number,
+  at: (offset: number) => number,
+): { cnt: number; w: number; first: number } {
+  const { i32, f32 } = arena.kernels.views();
+  const counts = matrix.parts.flatMap(({ cnt }) => [...i32.subarray(cnt / 4, cnt / 4 + matrix.blocks)]);
+  const entries = matrix.parts.flatMap(({ idx, w }, part) => {
+    const own = counts.slice(part * matrix.blocks, (part + 1) * matrix.blocks).reduce((a, b) => a + b, 0);
+    return Array.from({ length: own }, (_, e) => ({
+      offset: at(i32[idx / 4 + e]!),
+      weights: f32.slice(w / 4 + e * R, w / 4 + (e + 1) * R),
+    }));
+  });
+  const words = new Int32Array(entries.length * (R + 1));
+  const values = new Float32Array(words.buffer);
+  entries.forEach(({ offset, weights }, e) => {
+    words[e * (R + 1)] = e + 1 < entries.length ? entries[e + 1]!.offset - offset : 0;
+    values.set(weights, e * (R + 1) + 1);
+  });
+  return { cnt: arena.put(Int32Array.from(counts)), w: arena.put(words), first: entries[0]?.offset ?? 0 };
+}
+
 export const seeded = (seed = 1): Rng => createRng(seed);

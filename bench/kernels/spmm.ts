@@ -1,7 +1,7 @@
 /** Sparse products and their gradients against the roofline. */
-import { Arena, encode, type Instruction, type KernelName, loadKernels } from "../../src/kernels/index.js";
+import { Arena, encode, type Instruction, type KernelName, loadKernels, WALKING_TILES } from "../../src/kernels/index.js";
 import { type Case, type Row, race } from "./measure.js";
-import { random, seeded, sparseMatrix } from "./operands.js";
+import { random, seeded, sparseMatrix, woven } from "./operands.js";
 
 const NO_CLAMP = { lo: Number.NEGATIVE_INFINITY, hi: Number.POSITIVE_INFINITY };
 
@@ -59,29 +59,6 @@ export async function* spmmBench(): AsyncGenerator<Row & { flops: number }> {
           code,
           flops,
         });
-        if (kernel === "sp1_28") {
-          const walking = matrix.parts.map(({ cnt, idx, w }, part) => {
-            const offsets = kernels.views().i32.slice(idx / 4, idx / 4 + matrix.entries);
-            const distances = offsets.map((at, e) => (e + 1 < offsets.length ? offsets[e + 1]! - at : 0));
-            const list = {
-              nb: matrix.blocks,
-              cnt,
-              idx: arena.put(distances),
-              w,
-              bias,
-              x: x + offsets[0]!,
-              y,
-              n: pixels,
-              ys: stride,
-            };
-            return encode("sp1d_28", { ...list, acc: part ? 1 : 0, shared: 0, ...NO_CLAMP });
-          });
-          cases.push({
-            name: `sp1d_28 ${size}x${size}@${pixels} ${sparsity * 100} %${parts > 1 ? ` ${parts} parts` : ""}`,
-            code: walking,
-            flops,
-          });
-        }
         if (parts === 1 && kernel !== "sp1_16" && kernel !== "sp1_24" && kernel !== "sp1_32") {
           const { cnt, idx } = matrix.parts[0]!;
           const out = arena.allocateZeroed(matrix.entries * R * 4);
@@ -99,7 +76,22 @@ export async function* spmmBench(): AsyncGenerator<Row & { flops: number }> {
           cases.push({ name: `sddmm${R} ${size}x${size}@${pixels} ${sparsity * 100} %`, code: [gradient], flops });
         }
       }
-      const rows = race(arena, cases, 0, 40, 0.5);
+      for (const [R, P] of WALKING_TILES) {
+        for (const parts of [1, 2]) {
+          for (const packed of [false, true]) {
+            const matrix = sparseMatrix(arena, rng, { rows: size, cols: size, R, sparsity, stride, parts });
+            const { cnt, w, first } = woven(arena, matrix, R, (at) => (packed ? (at / stride) * P * 4 : at));
+            const list = { nb: matrix.blocks, parts, cnt, w, bias, x, first, y, n: pixels, ys: stride, acc: 0 };
+            cases.push({
+              name: `sp${R}d_${P} ${size}x${size}@${pixels} ${sparsity * 100} %${parts > 1 ? ` ${parts} parts` : ""}${packed ? " packed" : ""}`,
+              code: [encode(`sp${R}d_${P}` as KernelName, { ...list, c: packed ? size : 0, xs: stride, ...NO_CLAMP })],
+              flops: 2 * matrix.entries * R * pixels,
+            });
+          }
+        }
+      }
+      const scratch = arena.allocate(size * 28 * 4);
+      const rows = race(arena, cases, scratch, 40, 0.5);
       for (const [i, row] of rows.entries()) yield { ...row, flops: cases[i]!.flops };
     }
   }

@@ -83,7 +83,7 @@ function cut(path: string, text: string, from: RegExp, to = ""): string {
 /** Params without what only training asks of them: reading back, sparse ones from dense values, slots that follow a topology. */
 function slimParams(): string {
   const path = "src/engine/params.ts";
-  const methods = ["get bytes", "view", "intView", "get", "snapshot", "live"];
+  const methods = ["get bytes", "intView", "get", "snapshot", "live"];
   let text = read(path);
   for (const name of methods) text = cut(path, text, new RegExp(`\\n {2}${name}\\([\\s\\S]*?\\n {2}\\}\\n`), "\n");
   text = cut(path, text, /\n {4}const t = this\.topologies\[pattern\]!;\n {4}if \(pattern === path[\s\S]*?\n {4}\}\);\n/, "\n");
@@ -121,9 +121,9 @@ export const requireScale = () => {};
 `;
 const noInt8Params = () => "export const checkInt8Param = () => {};\n";
 
-/** Tiles without timing them. */
+/** Tiles without timing them. What takes sp1 here are grouped convolutions and the last rows of dense ones: the short strips serve. */
 const untuned = () =>
-  'export const defaultTiles = () => ({ sp1: "sp1_28", gemm: "gemm_5x8" });\nexport const tune = (arena) => defaultTiles(arena.kernels);\n';
+  'export const defaultTiles = () => ({ sp1: "sp1_16", gemm: "gemm_5x8" });\nexport const tune = (arena) => defaultTiles(arena.kernels);\n';
 
 /** Lowering rules by operation, without those that no program in a browser needs. */
 function slimRules(kind: WorkerKind): string {
@@ -185,9 +185,11 @@ function dropFunctions(text: string, name: string): string {
   return out + text.slice(at);
 }
 
-/** Lowering without what only `inspect` shows: reasons and the names of steps. */
+/** Lowering without what only `inspect` shows, reasons and the names of steps, and without what is only for params that change. */
 function slimLowering(path: string): string {
-  const text = readFileSync(path, "utf8").replace(/^( +name: )(?:"[^"]*"|`[^`]*`),$/gm, '$1"",');
+  const text = readFileSync(path, "utf8")
+    .replace(/^( +name: )(?:"[^"]*"|`[^`]*`),$/gm, '$1"",')
+    .replace(/\bl\.options\.frozen\b/g, "true");
   let out = "";
   let at = 0;
   for (const match of text.matchAll(/\bl\.decide\(/g)) {
@@ -229,6 +231,9 @@ export function operationNamed(name) {
 `;
 }
 
+/** Dense 3x3 convolutions of four images at a time by the direct sum: pages run single images, which take it anyway. */
+const direct = () => "export const winogradFits = () => false;\nexport const winogradForward = () => {};\n";
+
 /** What is put in a file's place. */
 type Substitutes = Readonly<Record<string, (path: string) => string>>;
 
@@ -237,6 +242,7 @@ const common = (kind: WorkerKind): Substitutes => ({
   "src/engine/params.ts": slimParams,
   "src/kernels/tune.ts": untuned,
   "src/engine/lower/index.ts": () => slimRules(kind),
+  "src/engine/lower/winograd.ts": direct,
   "src/program/index.ts": () => read("src/program/inference.ts"),
   "src/program/ops/index.ts": () => slimRegistry(kind),
 });

@@ -3,7 +3,8 @@ import { createRng } from "../core/index.js";
 import type { KernelName } from "./loader.js";
 import { callKernel } from "./plan-writer.js";
 import { type GemmArgs, type GemvArgs, gemm, gemv, gemv_t } from "./reference/gemm.js";
-import { GEMM_SCRATCH, GEMM_TILES } from "./templates/gemm.js";
+import { GEMM_TILES } from "./templates/gemm.js";
+import { GEMM_SCRATCH } from "./templates/sizes.js";
 import { AGREES, Bench, compare, FLAVORS, testKernels } from "./testing.js";
 
 const PAGES = 64;

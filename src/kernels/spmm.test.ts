@@ -2,8 +2,8 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { createRng } from "../core/index.js";
 import type { KernelName, Kernels } from "./loader.js";
 import { callKernel } from "./plan-writer.js";
-import { type SpgemvArgs, type SpmmArgs, spgemv, spmm, walkingSpmm } from "./reference/spmm.js";
-import { SPMM_TILES, WALKING_TILES } from "./templates/spmm.js";
+import { type SpgemvArgs, type SpmmArgs, spgemv, spmm } from "./reference/spmm.js";
+import { SPMM_TILES } from "./templates/spmm.js";
 import { AGREES, Bench, compare, FLAVORS, testKernels } from "./testing.js";
 
 let kernels: Kernels;
@@ -82,25 +82,6 @@ describe.each(FLAVORS)("%s spmm", (flavor) => {
         for (const nb of [0, 1, 2, 5]) {
           compare(bench.kernels, name, spmm(R), spmmCase(bench, R, n, nb));
         }
-      }
-    });
-  }
-
-  for (const [R, P] of WALKING_TILES) {
-    const name = `sp${R}d_${P}` as KernelName;
-    it(`${name} ${AGREES[flavor]}`, async () => {
-      const bench = new Bench(await testKernels(flavor), createRng(P));
-      const { i32 } = bench.kernels.views();
-      for (const n of STRIPS) {
-        const args = { ...spmmCase(bench, R, n, 4), shared: 0 };
-        const counts = i32.subarray(args.cnt / 4, args.cnt / 4 + 4);
-        const entries = counts.reduce((a, b) => a + b, 0);
-        // Offsets as sp1 takes them; an unshared case has one for each entry.
-        const offsets = Array.from({ length: entries }, () => (bench.rng.below(3) - 1) * n * 4);
-        const x = bench.floats(3 * n) + n * 4 + (offsets[0] ?? 0);
-        const idx = bench.ints(offsets.map((at, e) => (e + 1 < entries ? offsets[e + 1]! - at : 12345)));
-        const w = bench.floats(entries * R);
-        compare(bench.kernels, name, walkingSpmm(R), { ...args, x, idx, w });
       }
     });
   }

@@ -5,7 +5,7 @@
 import type { KernelName, Kernels } from "./loader.js";
 import type { Arena } from "./memory.js";
 import { encode, type Instruction } from "./plan-writer.js";
-import { GEMM_SCRATCH } from "./templates/gemm.js";
+import { GEMM_SCRATCH } from "./templates/sizes.js";
 
 /** The unstructured SpMM kernels to choose from. */
 export const SP1_KERNELS = ["sp1_16", "sp1_24", "sp1_28", "sp1_32"] as const satisfies readonly KernelName[];

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { createRng } from "../core/index.js";
 import { callKernel } from "./plan-writer.js";
 import { w4_in_n1, w4_out_n1 } from "./reference/winograd-single.js";
-import { WINOGRAD_SINGLE_SCRATCH } from "./templates/winograd-scratch.js";
+import { WINOGRAD_SINGLE_SCRATCH } from "./templates/sizes.js";
 import { AGREES, Bench, compare, FLAVORS, testKernels } from "./testing.js";
 
 const PAGES = 16;

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { createRng } from "../core/index.js";
 import { callKernel } from "./plan-writer.js";
 import { w4_dweights, w4_dy, w4_in, w4_out, w4_weights, wdots, wgemm } from "./reference/winograd.js";
-import { WINOGRAD_SCRATCH } from "./templates/winograd-scratch.js";
+import { WINOGRAD_SCRATCH } from "./templates/sizes.js";
 import { AGREES, Bench, compare, FLAVORS, testKernels } from "./testing.js";
 
 const PAGES = 16;

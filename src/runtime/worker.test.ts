@@ -104,7 +104,7 @@ const cases: Readonly<Record<string, ModelFile>> = {
       v: { shape: [8] },
     },
     ({ x }, { dense, five, wide, deep, group, thin, point, c, v }) => ({
-      winograd: p.relu(p.conv2d(x!, dense!, { padding: 1, bias: c! })),
+      dense: p.relu(p.conv2d(x!, dense!, { padding: 1, bias: c! })),
       five: p.conv2d(x!, five!, { padding: 2 }),
       stride: p.conv2d(x!, wide!, { padding: 1, stride: 2 }),
       dilation: p.conv2d(x!, wide!, { padding: 2, dilation: 2 }),

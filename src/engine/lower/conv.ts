@@ -206,7 +206,8 @@ function sparseForward(
     });
   }
   const { cnt, idx } = streams(l, topology, pattern, offsets);
-  const kernel = block === 1 ? l.options.tiles.sp1 : STRIP_KERNELS[block];
+  // What is frozen and comes here is grouped.
+  const kernel = l.options.frozen || block === 1 ? l.options.tiles.sp1 : STRIP_KERNELS[block];
   return ranges.map(([first, end]) => ({
     kernel,
     reason: pattern === undefined ? "grouped: the pattern is known" : `sparse ${kind}`,

@@ -75,7 +75,7 @@ export function sparseProduct(l: Lowering, operation: Operation, forward: boolea
       const weight = l.any(b);
       if (m === 1 && forward && topology.block === 1 && l.options.frozen)
         return slicedRow(l, operation, x, weight, topology, pattern, value, epilogue);
-      if (forward && l.options.frozen && l.options.threads === 1 && m >= WALKING_ROWS)
+      if (m > 1 && forward && l.options.frozen)
         return walkedColumns(l, operation, x, weight, topology, pattern, value, layout as Columns, epilogue);
       const lists = matrixStreams(l, topology, pattern, forward, stride);
       const turned = forward ? undefined : turn(l, weight, lists.order!, () => liveCount(topology), topology.capacity);
@@ -97,7 +97,8 @@ export function sparseProduct(l: Lowering, operation: Operation, forward: boolea
         l.decide(operation, kernel, "sparse, one row", l.paramOf(b));
         return result;
       }
-      const kernel = block === 1 ? COLUMN_KERNEL : STRIP_KERNELS[block];
+      // Frozen patterns come here transposed only, as rows of single entries.
+      const kernel = l.options.frozen || block === 1 ? COLUMN_KERNEL : STRIP_KERNELS[block];
       const columns = layout as Columns;
       l.step({
         name: "sparse matmul",
@@ -125,10 +126,7 @@ export function sparseProduct(l: Lowering, operation: Operation, forward: boolea
   });
 }
 
-/** Samples from which one thread takes the whole batch in the longest strips: they pay from two on. */
-const WALKING_ROWS = 56;
-
-/** y = x W^T with W frozen, the whole batch in one call. */
+/** y = x W^T with W frozen: on one thread the whole batch in one call, else strip by strip. */
 function walkedColumns(
   l: Lowering,
   operation: Operation,
@@ -144,14 +142,19 @@ function walkedColumns(
   const offsets = Int32Array.from({ length: topology.columns }, (_, c) => c * stride);
   const walk = walkingStreams(l, topology, pattern, offsets, weight, topology.columns, 1);
   const result = l.allocate(value, layout);
+  const alone = l.options.threads === 1;
   l.step({
     name: "sparse matmul",
-    domain: ONE,
-    reads: [whole(x), whole(weight), ...walk.reads.map((buffer) => ({ buffer, local: false })), ...(bias ? [whole(bias)] : [])],
-    writes: [whole(result)],
-    emit: (call) => walk.run(call, at(x), at(result), bias ? at(bias) : 0, layout.n, layout.stride, lo, hi),
+    domain: alone ? ONE : l.stripDomain(layout),
+    reads: [local(x), whole(weight), ...walk.reads.map((buffer) => ({ buffer, local: false })), ...(bias ? [whole(bias)] : [])],
+    writes: [local(result)],
+    emit(call, { unit }) {
+      const skip = alone ? 0 : unit * STRIP;
+      const n = alone ? layout.n : Math.min(STRIP, layout.n - skip);
+      walk.run(call, at(x) + skip * 4, at(result) + skip * 4, bias ? at(bias) : 0, n, layout.stride, lo, hi);
+    },
   });
-  l.decide(operation, walk.kernel, "sparse, the whole batch in long strips", l.paramOf(operation.inputs[1]!));
+  l.decide(operation, walk.kernel, "sparse, the batch in strips", l.paramOf(operation.inputs[1]!));
   return result;
 }
 

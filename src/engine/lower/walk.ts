@@ -1,21 +1,24 @@
 /**
- * Index lists for frozen patterns. For many input channels the entries are cut into parts, so that the strip of input that a part reads stays in
- * the first cache; and for unstructured patterns the lists hold distances between the entries instead of offsets, so that one pointer walks on.
- * Measured on 512 -> 512 channels at 14x14, 90 %: distances 1-6 %, two parts 8-12 %.
+ * Lists of distances for frozen patterns (kernels/templates/walk.ts). For many input channels the entries are cut into parts, so that the strip of
+ * input that a part reads stays in the first cache; and where every strip is read often enough, it is copied together first.
+ * Measured on a Zen 4, 90 %, share of the plain SIMD peak (`npm run bench -- --suite kernels --only d_`): 512 channels at 14x14 unstructured 67 % in two
+ * parts, 69 % with the copy; 1024 at 7x7 in 2x1 blocks 69 and 73 %.
  */
-import { at, type Lowering, type Placed } from "../lowering.js";
+import { GEMM_SCRATCH } from "../../kernels/index.js";
+import { at, type Lowering, ONE, type Placed, whole } from "../lowering.js";
 import type { Buffer, Call } from "../step.js";
 import type { Topology } from "../topology.js";
-import { turn } from "./weights.js";
 
-/** Kernels by rows a block, the floats of their strips, and the bytes that a strip takes of the first cache. */
+/** Kernels by rows a block, the floats of their strips, and the channels and entries a channel from which the copy of a strip pays. */
 const KERNELS = {
-  1: { kernel: "sp1d_28", floats: 28, bytes: 112 },
-  2: { kernel: "sp2d_16", floats: 16, bytes: 64 },
-  4: { kernel: "sp4d_8", floats: 8, bytes: 64 },
+  1: { kernel: "sp1d_28", floats: 28, many: 1, often: 32 },
+  2: { kernel: "sp2d_16", floats: 16, many: 768, often: 40 },
+  4: { kernel: "sp4d_8", floats: 8, many: 1, often: 10 },
 } as const;
 /** What a part's strip of input may take: a little less than the 32 KiB that most first caches hold. */
 const PART_BYTES = 30 << 10;
+/** A cache line. */
+const LINE = 64;
 /** More than two parts were never clearly faster. */
 const MOST_PARTS = 2;
 
@@ -23,6 +26,8 @@ const MOST_PARTS = 2;
 export interface Walk {
   readonly kernel: "sp1d_28" | "sp2d_16" | "sp4d_8";
   readonly parts: number;
+  /** Whether strips are copied together. */
+  readonly packed: boolean;
   readonly reads: readonly Buffer[];
   readonly run: (
     call: Call,
@@ -54,32 +59,35 @@ export function walkingStreams(
   blocks: readonly [number, number] = [0, topology.rows / topology.block],
 ): Walk {
   const { block } = topology;
-  const { kernel, floats, bytes } = KERNELS[block];
-  const parts = Math.min(MOST_PARTS, Math.max(1, Math.ceil((channels * rowsTouched * bytes) / PART_BYTES)));
+  const { kernel, floats, many, often } = KERNELS[block];
   const [low, high] = blocks;
   const rows = high - low;
   const capacity = Math.min(topology.capacity, rows * block * topology.columns);
   const live = () => (topology.rowPtr[high]! - topology.rowPtr[low]!) * block;
+  const strip = floats * 4;
+  const stride = evenStride(offsets);
+  const pays = channels >= many && live() / block >= often * channels;
+  const packed = pays && stride !== undefined && channels * strip <= GEMM_SCRATCH;
+  const place = packed ? Int32Array.from(offsets, (_, c) => c * strip) : offsets;
+  const touched = channels * rowsTouched * Math.max(strip, LINE);
+  const parts = Math.min(packed && block > 1 ? 1 : MOST_PARTS, Math.max(1, Math.ceil(touched / PART_BYTES)));
   const cnt = l.fixed(parts * rows * 4, "counts");
   const idx = l.fixed((capacity / block) * 4, "distances");
   const order = l.fixed(capacity * 4, "order");
-  const from = new Int32Array(parts + 1);
-  const first = new Int32Array(parts);
+  let first = 0;
   const write = () => {
     const { i32 } = l.memory();
-    let e = 0;
+    let [e, before] = [0, 0];
     for (let part = 0; part < parts; part++) {
       const left = (topology.columns * part) / parts;
       const right = (topology.columns * (part + 1)) / parts;
-      from[part] = e;
-      let before = 0;
       for (let r = 0; r < rows; r++) {
         let count = 0;
         for (let k = topology.rowPtr[low + r]!; k < topology.rowPtr[low + r + 1]!; k++) {
           const column = topology.columnOf[k]!;
           if (column < left || column >= right) continue;
-          const here = offsets[column]!;
-          if (e === from[part]) first[part] = here;
+          const here = place[column]!;
+          if (e === 0) first = here;
           else i32[idx.address / 4 + e - 1] = here - before;
           before = here;
           for (let b = 0; b < block; b++) i32[order.address / 4 + e * block + b] = (k * block + b) * 4;
@@ -88,39 +96,56 @@ export function walkingStreams(
         }
         i32[cnt.address / 4 + part * rows + r] = count;
       }
-      if (e > from[part]!) i32[idx.address / 4 + e - 1] = 0;
     }
-    from[parts] = e;
+    if (e > 0) i32[idx.address / 4 + e - 1] = 0;
   };
   write();
   l.refreshers.push({ pattern, refresh: write });
-  const values = parts === 1 ? undefined : turn(l, weight, order, live, capacity);
+  const stream = l.temporary((capacity / block) * (block + 1) * 4, "distances and weights");
+  l.step({
+    name: "weave weights",
+    domain: ONE,
+    reads: [whole(weight)],
+    writes: [{ buffer: stream, local: false }],
+    emit: (call) =>
+      call("weave", {
+        n: () => live() / block,
+        rows: block,
+        idx: idx.address,
+        order: order.address,
+        x: at(weight),
+        y: stream.address,
+      }),
+  });
   return {
     kernel,
     parts,
-    reads: values ? [values] : [],
+    packed,
+    reads: [stream],
     run(call, x, y, bias, n, ys, lo, hi, acc = 0) {
-      const step = parts === 1 ? n : floats;
-      for (let p = 0; p < n; p += step) {
-        for (let part = 0; part < parts; part++) {
-          const last = part === parts - 1;
-          call(kernel, {
-            nb: rows,
-            cnt: cnt.address + part * rows * 4,
-            idx: () => idx.address + from[part]! * 4,
-            w: () => (values ? values.address : at(weight) + topology.rowPtr[low]! * block * 4) + from[part]! * block * 4,
-            bias: part === 0 ? bias : 0,
-            x: () => x + p * 4 + first[part]!,
-            y: y + p * 4,
-            n: Math.min(step, n - p),
-            ys,
-            acc: part === 0 ? acc : 1,
-            shared: 0,
-            lo: last ? lo : Number.NEGATIVE_INFINITY,
-            hi: last ? hi : Number.POSITIVE_INFINITY,
-          });
-        }
-      }
+      call(kernel, {
+        nb: rows,
+        parts,
+        cnt: cnt.address,
+        w: stream.address,
+        bias,
+        x,
+        first: () => first,
+        y,
+        n,
+        ys,
+        acc,
+        c: packed ? channels : 0,
+        xs: stride ?? 0,
+        lo,
+        hi,
+      });
     },
   };
+}
+
+/** The distance between columns that follow one another evenly from 0, as the channels of a 1x1 kernel do. */
+function evenStride(offsets: Int32Array): number | undefined {
+  const stride = offsets.length > 1 ? offsets[1]! : 0;
+  return offsets.every((offset, c) => offset === c * stride) ? stride : undefined;
 }

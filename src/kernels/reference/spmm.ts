@@ -53,21 +53,6 @@ export const spmm =
     }
   };
 
-/** sp<R>d_<P>: as spmm(R) after the distances in idx are summed up to offsets. */
-export const walkingSpmm =
-  (R: number) =>
-  (v: Views, args: SpmmArgs): void => {
-    const kept = v.i32.slice();
-    const entries = Array.from({ length: args.nb }, (_, i) => v.i32[args.cnt / 4 + i]!).reduce((a, b) => a + b, 0);
-    for (let e = 0, offset = 0; e < entries; e++) {
-      const distance = v.i32[args.idx / 4 + e]!;
-      v.i32[args.idx / 4 + e] = offset;
-      offset += distance;
-    }
-    spmm(R)(v, args);
-    v.i32.set(kept.subarray(args.idx / 4, args.idx / 4 + entries), args.idx / 4);
-  };
-
 /** Arguments of spgemv<R>: m blocks of R rows. */
 export interface SpgemvArgs {
   readonly m: number;

@@ -1,7 +1,7 @@
 /** Kernels that only training, tests and benchmarks use: the browser bundle's module is built without them. */
 const TRAINING: ReadonlySet<string> = new Set(
   [
-    "sddmm1 sddmm2 sddmm4 dots wdots w4_dy w4_dweights",
+    "sddmm1 sddmm2 sddmm4 dots wdots w4_in w4_out w4_in_n1 w4_out_n1 wgemm w4_weights w4_dy w4_dweights",
     "bn_stats bn_finish bn_running bn_bwd_sums bn_bwd_finish bn_bwd_apply",
     "pick_grad softmax_grad logsoftmax_grad layernorm_grad layernorm_grad_params rmsnorm_grad rmsnorm_grad_params",
     "maxpool_grad_n4 maxpool_grad_n1 avgpool_grad_n4 avgpool_grad_n1 gap_grad_n4 gap_grad_n1",
@@ -9,8 +9,8 @@ const TRAINING: ReadonlySet<string> = new Set(
   ].flatMap((names) => names.split(" ")),
 );
 
-/** Tiles that only `tune` takes; the browser bundle does not tune, and takes `defaultTiles`. */
-const TUNED: ReadonlySet<string> = new Set("sp1_24 sp1_32 gemm_4x8 gemm_6x8".split(" "));
+/** Tiles that only `tune` takes, or weights that change: the browser bundle does not tune, and runs frozen weights. */
+const TUNED: ReadonlySet<string> = new Set("sp2_16 sp1_24 sp1_28 sp1_32 gemm_4x8 gemm_6x8".split(" "));
 
 /** What the browser bundle's module leaves out. */
 export const NOT_IN_BROWSER: ReadonlySet<string> = new Set([...TRAINING, ...TUNED]);

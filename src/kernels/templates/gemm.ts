@@ -6,16 +6,7 @@
 import { type Flavor, type KernelSource, madd, seq, type Template } from "./emit.js";
 import { products } from "./sddmm.js";
 import { each, sumLanes, transpose4 } from "./simd.js";
-
-/** Depth of a packed block: an 8-column panel of B (8 KB) stays in the first-level cache. */
-const KC = 256;
-/** About this many rows of A are packed at a time (192 KB: second-level cache). */
-const MC = 192;
-/** Columns of B packed at a time (1 MB). */
-const NC = 1024;
-
-/** Bytes of scratch memory that gemm_* need. */
-export const GEMM_SCRATCH = (KC * MC + KC * NC) * 4 + 1024;
+import { KC, MC, NC } from "./sizes.js";
 
 /** Up to this many rows of A, B is read where it lies when its rows are contiguous: packing it would cost more than it saves. */
 const DIRECT = 12;

@@ -5,9 +5,8 @@
  */
 import { type Flavor, madd, type Template } from "./emit.js";
 import { each } from "./simd.js";
+import { PACKED_ROWS } from "./sizes.js";
 
-/** Rows of a block. */
-export const PACKED_ROWS = 28;
 const VECTORS = PACKED_ROWS / 4;
 
 export function gemvPacked(flavor: Flavor): Template {

@@ -21,6 +21,7 @@ import { sell } from "./sell.js";
 import { softmax } from "./softmax.js";
 import { spmm } from "./spmm.js";
 import { spread } from "./spread.js";
+import { walk } from "./walk.js";
 import { winograd } from "./winograd.js";
 import { winogradSingle } from "./winograd-single.js";
 
@@ -47,5 +48,6 @@ export const templates: readonly ((flavor: Flavor, training: boolean) => Templat
   depthwise3,
   gemvPacked,
   sell,
+  walk,
   winogradSingle,
 ];

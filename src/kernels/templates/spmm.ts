@@ -3,59 +3,92 @@
  * with one shared offset list. Every product is added to its output in list order, whatever the tile, so the tile never changes the bits.
  *
  * sp<R>_<P>: blocks of R output rows share an offset list; P floats of each row stay in registers while the list is walked.
- * sp<R>d_<P>: sp<R>_<P> whose idx holds distances: entry 0 lies at x, entry e + 1 at idx[e] bytes from entry e, across block ends (the last
- * distance counts for nothing; `shared` must be 0). One add less an entry: 4-8 % faster, for patterns that no longer change.
+ * sp<R>d_<P>: the same for lists of distances; see walk.ts.
  * spgemv<R>: the same for one column: y = A x, blocks of R rows.
  */
 import { type Flavor, type KernelSource, madd, seq, type Template } from "./emit.js";
 import { each, loadLanes, simdHelpers, storeLanes } from "./simd.js";
 
-/** One pass over all blocks for one strip of P floats (a multiple of 4). */
-function strip(flavor: Flavor, R: number, P: number, unroll: number, walk = ""): string {
+/**
+ * The loop over one list of *cnt entries, into accumulators a<row>_<vector>. Plain lists: offsets from x at idx, weights at w. Walking lists: at w a
+ * distance and the weights of each entry, and p at the entry's input.
+ */
+export function entryLoop(flavor: Flavor, R: number, P: number, unroll: number, walks: boolean): string {
   const add = madd(flavor);
   const vectors = seq(P / 4);
-  const rows = seq(R);
-  const last = vectors.length - 1;
-  const all = (f: (r: number, j: number) => string) => rows.map((r) => vectors.map((j) => f(r, j)).join(" ")).join("\n   ");
-  const row = (r: number) => (r ? `y + ys * ${r}` : "y");
+  const head = walks ? 4 : 0;
+  const step = 4 * R + head;
   const entry = (u: number): string => {
-    const offset = `usize(load<u32>(idx, ${u * 4}))`;
-    const at = walk ? `const p${u} = p; p += ${offset};` : `const p${u} = x + ${offset};`;
-    const weight = (r: number) => `const w${u}_${r} = v128.load32_splat(w, ${(u * R + r) * 4});`;
+    const at = walks
+      ? `const p${u} = p; p += usize(load<u32>(w, ${u * step}));`
+      : `const p${u} = x + usize(load<u32>(idx, ${u * 4}));`;
+    const weight = (r: number) => `const w${u}_${r} = v128.load32_splat(w, ${u * step + head + r * 4});`;
     if (R === 1) {
       return `${at} ${weight(0)} ${vectors.map((j) => add(`a0_${j}`, `w${u}_0`, `v128.load(p${u}, ${j * 16})`)).join(" ")}`;
     }
     const loads = vectors.map((j) => `const x${u}_${j} = v128.load(p${u}, ${j * 16});`).join(" ");
-    const sums = rows.map((r) => `${weight(r)} ${vectors.map((j) => add(`a${r}_${j}`, `w${u}_${r}`, `x${u}_${j}`)).join(" ")}`);
+    const sums = seq(R).map((r) => `${weight(r)} ${vectors.map((j) => add(`a${r}_${j}`, `w${u}_${r}`, `x${u}_${j}`)).join(" ")}`);
     return `${at} ${loads}\n    ${sums.join("\n    ")}`;
   };
-  const step = 4 * R;
+  const advance = (n: number) => `${walks ? "" : `idx += ${4 * n};`} w += ${step * n};`;
   // A way out after every entry keeps each in a block of its own: within one block the compiler would load for all entries first, and spill.
   const entries = seq(unroll).map((u) => {
-    const leave = u + 1 < unroll ? `if (w >= we${u + 1}) { idx += ${4 * (u + 1)}; w += ${step * (u + 1)}; break; }` : "";
+    const leave = u + 1 < unroll ? `if (w >= we${u + 1}) { ${advance(u + 1)} break; }` : "";
     return `${entry(u)}\n    ${leave}`;
   });
-  return `function st_${R}${walk}_${P}(nb: i32, cnt: usize, idx0: usize, w: usize, bias: usize, x: usize, y: usize, ys: usize, acc: i32, shared: i32): void {
- let idx = idx0; ${walk ? "let p = x;" : ""}
- for (let i: i32 = 0; i < nb; ++i) {
-   ${all((r, j) => `let a${r}_${j} = f32x4.splat(0);`)}
-  if (acc) {
-   ${all((r, j) => `a${r}_${j} = v128.load(${row(r)}, ${j * 16});`)}
-  }
-  if (bias) { ${rows.map((r) => `const b${r} = v128.load32_splat(bias, ${r * 4});`).join(" ")}
-   ${all((r, j) => `a${r}_${j} = f32x4.add(a${r}_${j}, b${r});`)}
-   bias += ${4 * R};
-  }
-  const we = w + usize(load<i32>(cnt)) * ${4 * R}; cnt += 4; ${walk ? "" : "if (shared) idx = idx0;"}
+  return `const we = w + usize(load<i32>(cnt)) * ${step}; cnt += 4;
   ${seq(unroll - 1)
     .map((u) => `const we${u + 1} = we - ${step * (u + 1)};`)
     .join(" ")}
   while (w < we) { ${entries.join("\n    ")}
-   idx += ${4 * unroll}; w += ${step * unroll}; }
+   ${advance(unroll)} }`;
+}
+
+/** `f(row, vector)` for all accumulators of a strip, a line a row. */
+export const forAll = (R: number, P: number, f: (r: number, j: number) => string): string =>
+  seq(R)
+    .map((r) =>
+      seq(P / 4)
+        .map((j) => f(r, j))
+        .join(" "),
+    )
+    .join("\n   ");
+
+/** Address of row r of a block at y. */
+export const rowAt = (r: number): string => (r ? `y + ys * ${r}` : "y");
+
+/** Adds the rows' biases, where there are any. */
+export const addBias = (R: number, P: number): string => `if (bias) {
+   ${each(R, (r) => `const b${r} = v128.load32_splat(bias, ${r * 4});`)}
+   ${forAll(R, P, (r, j) => `a${r}_${j} = f32x4.add(a${r}_${j}, b${r});`)}
+   bias += ${4 * R};
+  }`;
+
+/** Keeps what memory holds past the end of the last vector, then stores. */
+export function storeStrip(R: number, P: number): string {
+  const last = P / 4 - 1;
+  return `if (kept) { ${seq(R)
+    .map((r) => `a${r}_${last} = v128.bitselect(a${r}_${last}, v128.load(${rowAt(r)}, ${last * 16}), kept_lanes);`)
+    .join(" ")} }
+   ${forAll(R, P, (r, j) => `v128.store(${rowAt(r)}, a${r}_${j}, ${j * 16});`)}`;
+}
+
+/** One pass over all blocks for one strip of P floats (a multiple of 4). */
+function strip(flavor: Flavor, R: number, P: number, unroll: number): string {
+  const all = (f: (r: number, j: number) => string) => forAll(R, P, f);
+  return `function st_${R}_${P}(nb: i32, cnt: usize, idx0: usize, w: usize, bias: usize, x: usize, y: usize, ys: usize, acc: i32, shared: i32): void {
+ let idx = idx0;
+ for (let i: i32 = 0; i < nb; ++i) {
+   ${all((r, j) => `let a${r}_${j} = f32x4.splat(0);`)}
+  if (acc) {
+   ${all((r, j) => `a${r}_${j} = v128.load(${rowAt(r)}, ${j * 16});`)}
+  }
+  ${addBias(R, P)}
+  if (shared) idx = idx0;
+  ${entryLoop(flavor, R, P, unroll, false)}
   if (limited) { const l = f32x4.splat(limit_lo), h = f32x4.splat(limit_hi);
    ${all((r, j) => `a${r}_${j} = clamp4(a${r}_${j}, l, h);`)} }
-  if (kept) { ${rows.map((r) => `a${r}_${last} = v128.bitselect(a${r}_${last}, v128.load(${row(r)}, ${last * 16}), kept_lanes);`).join(" ")} }
-   ${all((r, j) => `v128.store(${row(r)}, a${r}_${j}, ${j * 16});`)}
+  ${storeStrip(R, P)}
   y += ys * ${R};
  }
 }
@@ -63,18 +96,11 @@ function strip(flavor: Flavor, R: number, P: number, unroll: number, walk = ""):
 }
 
 /** Strip widths by rows a block, widest first, with the unrolling of the entry loop that was measured best on 16 registers. */
-const WIDTHS: Readonly<Record<number, readonly (readonly [width: number, unroll: number])[]>> = {
-  1: [[32, 1], [28, 4], [24, 4], [20, 1], [16, 4], [12, 1], [8, 1], [4, 2]],
-  2: [[16, 4], [12, 1], [8, 1], [4, 1]],
+export const WIDTHS: Readonly<Record<number, readonly (readonly [width: number, unroll: number])[]>> = {
+  1: [[32, 1], [28, 4], [24, 4], [16, 4], [8, 1], [4, 2]],
+  2: [[16, 4], [8, 1], [4, 1]],
   4: [[8, 4], [4, 1]],
 }; // biome-ignore format: a table
-
-/** The sp<R>d_<P>: rows a block and widest strip. 28 divides the planes of the usual networks, and 32 spill. */
-export const WALKING_TILES = [
-  [1, 28],
-  [2, 16],
-  [4, 8],
-] as const;
 
 /** The kernels' tiles: rows a block and widest strip. */
 export const SPMM_TILES = [
@@ -92,22 +118,29 @@ const PARAMS = [
 ] as const; // biome-ignore format: a table
 
 /**
- * The last strip is as narrow as the rest allows. Where the rest is no multiple of 4, its last vector reaches up to 12 bytes past it: what it reads
- * there counts for nothing, and what memory holds there stays (all lanes but the `kept`).
+ * Statements that take strips of at most P floats until n floats are done. The last ones are as narrow as the rest allows; where the rest is no
+ * multiple of 4, its last vector reaches up to 12 bytes past it: what it reads there counts for nothing, and what memory holds there stays (all
+ * lanes but the `kept`).
+ *
+ * @param pass the call for one strip of this width
  */
-function spmmKernel(R: number, P: number, walk = ""): KernelSource {
+export function overStrips(R: number, P: number, pass: (width: number) => string): string {
   const widths = WIDTHS[R]!.map(([width]) => width).filter((width) => width <= P);
-  const pass = (width: number) => `st_${R}${walk}_${width}(nb, cnt, idx, w, bias, x, y, ys, acc, shared);`;
-  const last = widths.reverse().map((width) => `if (n <= ${width}) { ${pass(width)} }`);
+  const cases = widths.map((width, i) => {
+    const fits = i + 1 < widths.length ? `if (n > ${width - 4}) ` : "";
+    return `${fits}{ if (n < ${width}) kept = n & 3; ${pass(width)} n -= ${width}; x += ${width * 4}; y += ${width * 4}; }`;
+  });
+  return `kept = 0; kept_lanes = i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(n & 3));
+ while (n > 0) { ${cases.join("\n  else ")} }`;
+}
+
+function spmmKernel(R: number, P: number): KernelSource {
   return {
-    name: `sp${R}${walk}_${P}`,
+    name: `sp${R}_${P}`,
     params: [...PARAMS],
     body: `
- set_limits(lo, hi); kept = 0;
- for (; n >= ${P}; n -= ${P}) { ${pass(P)} x += ${P * 4}; y += ${P * 4}; }
- if (n <= 0) return;
- kept = n & 3; kept_lanes = i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(kept));
- ${last.join(" else ")}`,
+ set_limits(lo, hi);
+ ${overStrips(R, P, (width) => `st_${R}_${width}(nb, cnt, idx, w, bias, x, y, ys, acc, shared);`)}`,
   };
 }
 
@@ -149,8 +182,6 @@ function spgemvRows(flavor: Flavor, R: 2 | 4): string {
 
 export function spmm(flavor: Flavor): Template {
   const strips = Object.entries(WIDTHS).flatMap(([R, list]) => list.map(([P, unroll]) => strip(flavor, Number(R), P, unroll)));
-  for (const [R, widest] of WALKING_TILES)
-    strips.push(...WIDTHS[R]!.filter(([P]) => P <= widest).map(([P, unroll]) => strip(flavor, R, P, unroll, "d")));
   return {
     helpers: `${simdHelpers}
 /** Lanes of a strip's last vector that count where not all do, as a count and as a mask. */
@@ -159,7 +190,6 @@ let kept_lanes: v128 = i32x4.splat(0);
 ${strips.join("")}`,
     kernels: [
       ...SPMM_TILES.map(([R, P]) => spmmKernel(R, P)),
-      ...WALKING_TILES.map(([R, P]) => spmmKernel(R, P, "d")),
       { name: "spgemv1", params: [...GEMV_PARAMS], body: spgemv1 },
       { name: "spgemv2", params: [...GEMV_PARAMS], body: spgemvRows(flavor, 2) },
       { name: "spgemv4", params: [...GEMV_PARAMS], body: spgemvRows(flavor, 4) },
