@@ -1,4 +1,7 @@
-/** Gives temporary buffers their addresses: two buffers share memory when no interval needs both. */
+/**
+ * Gives temporary buffers their addresses: two buffers share memory when no interval needs both, or, in an interval of one unit of work,
+ * which one thread runs step by step, no step.
+ */
 import type { Interval } from "./schedule.js";
 import type { Buffer } from "./step.js";
 
@@ -15,17 +18,21 @@ export function placeBuffers(
   keep: ReadonlySet<Buffer>,
 ): { bytes: number; offsets: Map<Buffer, number> } {
   const life = new Map<Buffer, { from: number; to: number }>();
-  intervals.forEach((interval, at) => {
-    for (const step of interval.lanes.flat()) {
+  let time = 0;
+  for (const { lanes } of intervals) {
+    const single = lanes.length === 1 && lanes[0]![0]!.domain.units === 1;
+    for (const step of lanes.flat()) {
+      if (single) time++;
       for (const { buffer } of [...step.reads, ...step.writes]) {
         if (buffer.fixed) continue;
         const span = life.get(buffer);
-        if (span) span.to = at;
-        else life.set(buffer, { from: at, to: at });
+        if (span) span.to = time;
+        else life.set(buffer, { from: time, to: time });
       }
     }
-  });
-  for (const buffer of keep) if (!buffer.fixed) life.set(buffer, { from: 0, to: intervals.length });
+    time++;
+  }
+  for (const buffer of keep) if (!buffer.fixed) life.set(buffer, { from: 0, to: time });
   const order = [...life].sort((a, b) => b[0].bytes - a[0].bytes || a[0].id - b[0].id);
   const offsets = new Map<Buffer, number>();
   const done: { from: number; to: number; start: number; end: number }[] = [];

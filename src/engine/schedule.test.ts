@@ -31,6 +31,7 @@ const buffers: Buffer[] = Array.from({ length: 6 }, (_, id) => ({
 const access = fc.record({ buffer: fc.constantFrom(...buffers), local: fc.boolean() });
 const domain = fc.constantFrom(
   { key: "one", units: 1, parts: 1 },
+  { key: "single", units: 1, parts: 1 },
   { key: "groups", units: 8, parts: 8 },
   { key: "flat", units: 4, parts: 4 },
 );
@@ -57,7 +58,7 @@ describe("schedule", () => {
             lane.forEach((step, place) => {
               where.set(step, { at, lane: l, place });
             });
-            expect(new Set(lane.map((step) => step.domain.key)).size).toBe(1);
+            expect(new Set(lane.map(({ domain: { key, units } }) => (units === 1 ? "one" : key))).size).toBe(1);
           });
         });
         expect(where.size).toBe(list.length);
@@ -89,10 +90,14 @@ describe("placeBuffers", () => {
       fc.property(steps, fc.subarray(buffers), (list, kept) => {
         const intervals = schedule(list);
         const { bytes, offsets } = placeBuffers(intervals, new Set(kept));
+        // Steps that run one after the other have a time each, others share that of their interval.
+        const times = intervals.flatMap(({ lanes }) =>
+          lanes.length === 1 && lanes[0]![0]!.domain.units === 1 ? lanes[0]!.map((step) => [step]) : [lanes.flat()],
+        );
         const life = (buffer: Buffer): [number, number] => {
-          if (kept.includes(buffer)) return [0, intervals.length];
-          const at = intervals.flatMap(({ lanes }, i) =>
-            lanes.flat().some((s) => [...s.reads, ...s.writes].some((x) => x.buffer === buffer)) ? [i] : [],
+          if (kept.includes(buffer)) return [0, times.length];
+          const at = times.flatMap((together, i) =>
+            together.some((s) => [...s.reads, ...s.writes].some((x) => x.buffer === buffer)) ? [i] : [],
           );
           return [Math.min(...at), Math.max(...at)];
         };

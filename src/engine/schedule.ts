@@ -3,12 +3,15 @@
  * step leaves in cache the next one finds there. Everything that can wait (sums of partial gradients, optimiser updates) rides
  * along with whatever interval has no business with it.
  */
-import type { Access, Step } from "./step.js";
+import { type Access, ONE, type Step } from "./step.js";
 
 /** Steps that run between two meetings, in lanes of one domain each; lanes do not depend on each other. */
 export interface Interval {
   readonly lanes: Step[][];
 }
+
+/** Steps of one unit are all of one kind: they run one after the other on one thread, whatever the unit. */
+const keyOf = ({ domain }: Step): string => (domain.units === 1 ? ONE.key : domain.key);
 
 /** How step b, later in program order, depends on step a: not at all, unit by unit (or both have but one unit), or as a whole. */
 type Link = 0 | 1 | 2;
@@ -19,7 +22,7 @@ function link(a: Step, b: Step): Link {
     for (const x of first) {
       for (const y of second) {
         if (x.buffer !== y.buffer) continue;
-        const local = a.domain.key === b.domain.key && ((x.local && y.local) || a.domain.units === 1);
+        const local = keyOf(a) === keyOf(b) && ((x.local && y.local) || a.domain.units === 1);
         found = found === 2 || !local ? 2 : 1;
       }
     }
@@ -66,9 +69,9 @@ export function schedule(steps: readonly Step[]): Interval[] {
       placed[j] = now;
       left--;
       const step = steps[j]!;
-      const lane = lanes.get(step.domain.key);
+      const lane = lanes.get(keyOf(step));
       if (lane) lane.push(step);
-      else lanes.set(step.domain.key, [step]);
+      else lanes.set(keyOf(step), [step]);
     }
     intervals.push({ lanes: [...lanes.values()] });
   }
