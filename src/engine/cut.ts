@@ -169,17 +169,20 @@ export interface ColumnsCut {
 /**
  * The cut of columns.
  * @param bounds of the ranges of features, should it come to them
- * @param always features even where strips are enough
  */
-export function cutColumns(l: Lowering, layout: Columns, bounds?: readonly number[], always = false): ColumnsCut {
+export function cutColumns(l: Lowering, layout: Columns, bounds?: readonly number[]): ColumnsCut {
   const { threads } = l.options;
   const { n, f } = layout;
   const strips = l.stripDomain(layout);
-  if (!always && (enough(strips.units, threads) || layout.stride * f < LEAST_BYTES || f < threads * LEAST_RANGE)) {
+  if (enough(strips.units, threads) || layout.stride * f < LEAST_BYTES || f < threads * LEAST_RANGE) {
     const piece = (unit: number) => ({ s0: unit * STRIP, n: Math.min(STRIP, n - unit * STRIP), f0: 0, f, range: 0 });
     return { by: "strips", domain: strips, bounds: [0, f], piece };
   }
-  const all = bounds && bounds.length > 2 && bounds.at(-1) === f ? bounds : evenly(f, threads, LEAST_RANGE);
+  return cutFeatures(layout, bounds && bounds.length > 2 && bounds.at(-1) === f ? bounds : evenly(f, threads, LEAST_RANGE));
+}
+
+/** Columns cut into these ranges of features. */
+export function cutFeatures({ n }: Columns, all: readonly number[]): ColumnsCut {
   const ranges = all.length - 1;
   return {
     by: "features",

@@ -2,6 +2,7 @@
 import { InputError } from "../../core/index.js";
 import { BINARY } from "../../kernels/index.js";
 import type { Operation } from "../../program/index.js";
+import { cutRows } from "../cut.js";
 import type { Planes } from "../layout.js";
 import { at, type Lowering, local, whole } from "../lowering.js";
 
@@ -86,25 +87,28 @@ export function binaryRows(l: Lowering, name: string, kind: number, x: number, y
   const b = l.rows(y);
   const placed = l.allocate(z, { kind: "rows" });
   const { dims, strides } = collapse(l.type(z).shape, [l.type(x).shape, l.type(y).shape]);
+  const cut = cutRows(l, dims.at(-2)!, l.size(z) / dims.at(-2)!);
   l.step({
     name,
-    domain: { key: "one", units: 1, parts: 1 },
+    domain: cut.domain,
     reads: [whole(a), whole(b)],
-    writes: [whole(placed)],
-    emit(call) {
-      eachOuter(dims, strides, (outer, inner, at0, [s1, s2]) => {
+    // With more than two dims a range of the last but one is no range of the result.
+    writes: [dims.length === 2 ? local(placed) : whole(placed)],
+    emit(call, { unit }) {
+      const { from, count } = cut.range(unit);
+      eachOuter(dims, strides, (_, inner, at0, [s1, s2]) => {
         const splat = (s: readonly [number, number]) => (s[1] === 0 ? 1 : 0);
         call("binary2d", {
-          outer,
+          outer: count,
           inner,
           kind,
-          x: at(a) + at0[0]! * 4,
+          x: at(a) + (at0[0]! + from * s1![0]) * 4,
           xs: s1![0] * 4,
           xsplat: splat(s1!),
-          y: at(b) + at0[1]! * 4,
+          y: at(b) + (at0[1]! + from * s2![0]) * 4,
           ys: s2![0] * 4,
           ysplat: splat(s2!),
-          z: at(placed) + at0[2]! * 4,
+          z: at(placed) + (at0[2]! + from * inner) * 4,
           zs: inner * 4,
         });
       });

@@ -1,7 +1,8 @@
 /** Layer and RMS normalisation along the last axis, and their gradients. */
 import type { Operation } from "../../program/index.js";
+import { cutRows } from "../cut.js";
 import { ROWS } from "../layout.js";
-import { at, type Lowering, ONE, type Placed, whole } from "../lowering.js";
+import { at, type Lowering, local, ONE, type Placed, whole } from "../lowering.js";
 
 const last = (l: Lowering, value: number) => {
   const shape = l.type(value).shape;
@@ -22,14 +23,17 @@ export function lowerLayerNorm(l: Lowering, operation: Operation): void {
   const to = l.allocate(y, ROWS);
   const mean = l.temporary(outer * 4, "row means");
   const inv = l.temporary(outer * 4, "row 1/deviations");
+  const cut = cutRows(l, outer, axis);
   l.step({
     name: operation.op,
-    domain: ONE,
-    reads: [whole(a), whole(g), ...(b ? [whole(b)] : [])],
-    writes: [whole(to), { buffer: mean, local: false }, { buffer: inv, local: false }],
-    emit(call) {
-      const common = { outer, axis, inner, eps, x: at(a), so, sa, gamma: at(g), y: at(to), yo: so, ya: sa, inv: inv.address };
-      if (b) call("layernorm", { ...common, beta: at(b), mean: mean.address });
+    domain: cut.domain,
+    reads: [local(a), whole(g), ...(b ? [whole(b)] : [])],
+    writes: [local(to), { buffer: mean, local: true }, { buffer: inv, local: true }],
+    emit(call, { unit }) {
+      const { from, count } = cut.range(unit);
+      const [x, y] = [at(a) + from * so, at(to) + from * so];
+      const common = { outer: count, axis, inner, eps, x, so, sa, gamma: at(g), y, yo: so, ya: sa, inv: inv.address + from * 4 };
+      if (b) call("layernorm", { ...common, beta: at(b), mean: mean.address + from * 4 });
       else call("rmsnorm", common);
     },
   });

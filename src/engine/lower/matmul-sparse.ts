@@ -4,8 +4,9 @@
  */
 import { InputError } from "../../core/index.js";
 import type { Operation } from "../../program/index.js";
+import { balanced, cutColumns, cutFeatures } from "../cut.js";
 import { type Columns, columnsOf, ROWS } from "../layout.js";
-import { at, type Epilogue, type Lowering, local, ONE, type Placed, STRIP, whole } from "../lowering.js";
+import { at, type Epilogue, type Lowering, local, ONE, type Placed, whole } from "../lowering.js";
 import type { Buffer, Domain } from "../step.js";
 import { countsOf, liveCount, type Topology, transposed } from "../topology.js";
 import { runSlices, sliceBias, slicesOf } from "./sell.js";
@@ -24,6 +25,8 @@ function matrixStreams(l: Lowering, topology: Topology, pattern: string, forward
 
 interface MatrixStreams {
   readonly rows: number;
+  /** Entries before each row (or block of rows). */
+  readonly starts: () => Int32Array;
   readonly cnt: Buffer;
   readonly idx: Buffer;
   readonly order: Buffer | undefined;
@@ -34,6 +37,7 @@ function makeStreams(l: Lowering, topology: Topology, pattern: string, forward: 
   const cnt = l.fixed(rows * 4, "counts");
   const idx = l.fixed(topology.capacity * 4, "offsets");
   const order = forward ? undefined : l.fixed(topology.capacity * 4, "order");
+  const turned = new Int32Array(rows + 1);
   const write = () => {
     const { i32 } = l.memory();
     if (!forward) {
@@ -44,6 +48,7 @@ function makeStreams(l: Lowering, topology: Topology, pattern: string, forward: 
         (row) => row * stride,
       );
       i32.set(list.counts, cnt.address / 4);
+      for (let r = 0; r < rows; r++) turned[r + 1] = turned[r]! + list.counts[r]!;
       i32.set(list.offsets, idx.address / 4);
       i32.set(list.values, order!.address / 4);
       return;
@@ -55,7 +60,7 @@ function makeStreams(l: Lowering, topology: Topology, pattern: string, forward: 
   };
   write();
   l.refreshers.push({ pattern, refresh: write });
-  return { rows, cnt, idx, order };
+  return { rows, cnt, idx, order, starts: () => (forward ? topology.rowPtr : turned) };
 }
 
 /** y = x W^T, or x W when not `forward`, with W sparse. */
@@ -84,15 +89,27 @@ export function sparseProduct(l: Lowering, operation: Operation, forward: boolea
       const w = () => (turned ? turned.address : at(weight));
       const block = forward ? topology.block : 1;
       const reads = [turned ? { buffer: turned, local: false } : whole(weight), ...(bias ? [whole(bias)] : [])];
-      const common = () => ({ cnt: lists.cnt.address, idx: lists.idx.address, w: w(), bias: bias ? at(bias) : 0, lo, hi });
+      // Lists from a row (of blocks) on.
+      const from = (row: number) => ({
+        cnt: lists.cnt.address + row * 4,
+        idx: row === 0 ? lists.idx.address : () => lists.idx.address + lists.starts()[row]! * 4,
+        w: row === 0 ? w() : () => w() + lists.starts()[row]! * block * 4,
+        bias: bias ? at(bias) + row * block * 4 : 0,
+        ...{ lo, hi },
+      });
       if (m === 1) {
         const kernel = GEMV_KERNELS[block];
+        const bounds = rowBounds(l, lists);
+        const units = bounds.length - 1;
         l.step({
           name: "sparse matmul",
-          domain: ONE,
+          domain: units === 1 ? ONE : { key: `rows of:${pattern}:${forward}`, units, parts: units },
           reads: [whole(x), ...reads],
           writes: [whole(result)],
-          emit: (call) => call(kernel, { m: lists.rows, x: at(x), y: at(result), ...common() }),
+          emit(call, { unit }) {
+            const row = bounds[unit]!;
+            call(kernel, { m: bounds[unit + 1]! - row, x: at(x), y: at(result) + row * block * 4, ...from(row) });
+          },
         });
         l.decide(operation, kernel, "sparse, one row", l.paramOf(b));
         return result;
@@ -100,33 +117,44 @@ export function sparseProduct(l: Lowering, operation: Operation, forward: boolea
       // Frozen patterns come here transposed only, as rows of single entries.
       const kernel = l.options.frozen || block === 1 ? COLUMN_KERNEL : STRIP_KERNELS[block];
       const columns = layout as Columns;
+      const features = lists.rows < l.options.threads ? undefined : balanced(lists.starts(), l.options.threads, block);
+      const cut = cutColumns(l, columns, features);
       l.step({
         name: "sparse matmul",
-        domain: l.stripDomain(columns),
-        reads: [local(x), ...reads],
+        domain: cut.domain,
+        reads: [cut.by === "strips" ? local(x) : whole(x), ...reads],
         writes: [local(result)],
         emit(call, { unit }) {
-          const n = Math.min(STRIP, m - unit * STRIP);
-          const skip = unit * STRIP * 4;
+          const { s0, n, f0, f: own } = cut.piece(unit);
           call(kernel, {
-            nb: lists.rows,
-            x: at(x) + skip,
-            y: at(result) + skip,
+            nb: own / block,
+            x: at(x) + s0 * 4,
+            y: at(result) + s0 * 4 + f0 * columns.stride,
             n,
             ys: columns.stride,
             acc: 0,
             shared: 0,
-            ...common(),
+            ...from(f0 / block),
           });
         },
       });
+      l.bounds.set(result.buffer, cut.bounds);
       l.decide(operation, kernel, forward ? "sparse" : "sparse, transposed pattern", l.paramOf(b));
       return result;
     },
   });
 }
 
-/** y = x W^T with W frozen: on one thread the whole batch in one call, else strip by strip. */
+/** Entries from which a product with one row is worth a meeting of threads. */
+const WORTH = 1 << 12;
+
+/** Ranges of rows (of blocks) of like work. */
+function rowBounds(l: Lowering, { rows, starts }: MatrixStreams): readonly number[] {
+  const { threads } = l.options;
+  return starts()[rows]! < WORTH || rows < threads * 4 ? [0, rows] : balanced(starts(), threads);
+}
+
+/** y = x W^T with W frozen, the whole batch in one call for each thread's features. */
 function walkedColumns(
   l: Lowering,
   operation: Operation,
@@ -140,21 +168,34 @@ function walkedColumns(
 ): Placed {
   const { stride } = x.layout as Columns;
   const offsets = Int32Array.from({ length: topology.columns }, (_, c) => c * stride);
-  const walk = walkingStreams(l, topology, pattern, offsets, weight, topology.columns, 1);
+  const { block, rows, rowPtr } = topology;
+  const { threads } = l.options;
+  const enough = rows >= threads * 4 * block;
+  const bounds = enough ? balanced(rowPtr, threads, block) : [0, rows];
+  const cut = cutFeatures(layout, bounds);
+  const walks = cut.bounds.slice(1).map((end, i) => {
+    const blocks = [cut.bounds[i]! / block, end / block] as const;
+    return walkingStreams(l, topology, pattern, offsets, weight, topology.columns, 1, blocks);
+  });
   const result = l.allocate(value, layout);
-  const alone = l.options.threads === 1;
   l.step({
     name: "sparse matmul",
-    domain: alone ? ONE : l.stripDomain(layout),
-    reads: [local(x), whole(weight), ...walk.reads.map((buffer) => ({ buffer, local: false })), ...(bias ? [whole(bias)] : [])],
+    domain: cut.domain,
+    reads: [
+      whole(x),
+      whole(weight),
+      ...walks.flatMap(({ reads }) => reads.map((buffer) => ({ buffer, local: false }))),
+      ...(bias ? [whole(bias)] : []),
+    ],
     writes: [local(result)],
     emit(call, { unit }) {
-      const skip = alone ? 0 : unit * STRIP;
-      const n = alone ? layout.n : Math.min(STRIP, layout.n - skip);
-      walk.run(call, at(x) + skip * 4, at(result) + skip * 4, bias ? at(bias) : 0, n, layout.stride, lo, hi);
+      const f0 = cut.bounds[unit]!;
+      const y = at(result) + f0 * layout.stride;
+      walks[unit]!.run(call, at(x), y, bias ? at(bias) + f0 * 4 : 0, layout.n, layout.stride, lo, hi);
     },
   });
-  l.decide(operation, walk.kernel, "sparse, the batch in strips", l.paramOf(operation.inputs[1]!));
+  l.bounds.set(result.buffer, cut.bounds);
+  l.decide(operation, walks[0]!.kernel, "sparse, the whole batch in long strips", l.paramOf(operation.inputs[1]!));
   return result;
 }
 
@@ -172,12 +213,13 @@ function slicedRow(
   const lists = slicesOf(l, topology, pattern, weight);
   const shift = bias && sliceBias(l, lists, bias);
   const result = l.allocate(value, ROWS);
+  const units = lists.ranges.length;
   l.step({
     name: "sparse matmul",
-    domain: ONE,
+    domain: units === 1 ? ONE : { key: `slices:${pattern}`, units, parts: units },
     reads: [whole(x), { buffer: lists.w, local: false }, ...(shift ? [{ buffer: shift, local: false }] : [])],
-    writes: [whole(result), { buffer: lists.home, local: false }],
-    emit: (call) => runSlices(call, lists, topology.columns, x, shift, result, lo, hi),
+    writes: [whole(result), ...lists.ranges.map(({ home }) => ({ buffer: home, local: true }))],
+    emit: (call, { unit }) => runSlices(call, lists, unit, topology.columns, x, shift, result, lo, hi),
   });
   l.decide(operation, "sell4", "sparse, one row: four weights' rows in the lanes", l.paramOf(operation.inputs[1]!));
   return result;

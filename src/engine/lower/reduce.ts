@@ -2,7 +2,7 @@
 import { InputError } from "../../core/index.js";
 import { REDUCE } from "../../kernels/index.js";
 import type { Operation } from "../../program/index.js";
-import { cutChannels, pixelOf } from "../cut.js";
+import { cutChannels, cutRows, pixelOf } from "../cut.js";
 import { type Planes, ROWS } from "../layout.js";
 import { at, type Lowering, local, ONE, type Placed, whole } from "../lowering.js";
 import { flatCount } from "./elementwise.js";
@@ -222,13 +222,18 @@ export function lowerSoftmax(l: Lowering, operation: Operation): void {
   const to = l.allocate(y, ROWS, { value: x, placed: from });
   const so = dims.axis * dims.inner * 4;
   const sa = dims.inner * 4;
+  const cut = cutRows(l, dims.outer, dims.axis * dims.inner);
   l.step({
     name: operation.op,
-    domain: ONE,
-    reads: [whole(from)],
-    writes: [whole(to)],
-    emit: (call) =>
-      call(operation.op === "softmax" ? "softmax" : "logsoftmax", { ...dims, x: at(from), so, sa, y: at(to), yo: so, ya: sa }),
+    domain: cut.domain,
+    reads: [local(from)],
+    writes: [local(to)],
+    emit(call, { unit }) {
+      const { from: first, count } = cut.range(unit);
+      const [x, y] = [at(from) + first * so, at(to) + first * so];
+      const kernel = operation.op === "softmax" ? "softmax" : "logsoftmax";
+      call(kernel, { ...dims, outer: count, x, so, sa, y, yo: so, ya: sa });
+    },
   });
 }
 

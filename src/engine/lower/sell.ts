@@ -1,20 +1,31 @@
 /**
  * A frozen unstructured matrix times one vector, four rows in the lanes: rows sorted by length, slices of four padded to the
  * longest of them (SELL-4). The lists hold addresses, so the vector is copied to a place of its own first; it is gathered lane by lane there.
+ * Ranges of rows have slices and a copy of the vector of their own, one range a thread.
  */
+import { balanced } from "../cut.js";
 import { at, type Lowering, type Placed } from "../lowering.js";
 import type { Buffer, Call } from "../step.js";
 import type { Topology } from "../topology.js";
 import { turn } from "./weights.js";
 
+/** The slices of a range of rows. */
+export interface SliceRange {
+  readonly first: number;
+  readonly count: number;
+  /** Entries of the slices before. */
+  readonly skip: () => number;
+  /** Where the vector lies while the kernel runs; then a zero, for the padding to read. */
+  readonly home: Buffer;
+}
+
 /** The slices of a pattern. */
 export interface Slices {
   readonly slices: number;
+  readonly ranges: readonly SliceRange[];
   readonly cnt: Buffer;
-  /** Addresses of elements of `home`. */
+  /** Addresses of elements of each range's `home`. */
   readonly idx: Buffer;
-  /** Where the vector lies while the kernel runs; then a zero, for the padding to read. */
-  readonly home: Buffer;
   /** Weights in slice order, zeros as padding. */
   readonly w: Buffer;
   /** Byte offset in y of each lane's row, negative where there is none. */
@@ -27,11 +38,17 @@ export interface Slices {
 export function slicesOf(l: Lowering, topology: Topology, pattern: string, weight: Placed): Slices {
   return l.once(`slices:${pattern}`, () => {
     const slices = Math.ceil(topology.rows / 4);
-    // Slices are sorted by length, so that all padding together is at most three rows.
-    const most = topology.capacity + 3 * topology.columns + 16;
+    const bounds = rangesOf(l, topology);
+    const starts = new Int32Array(bounds.length);
+    const ranges = bounds.slice(1).map((end, i): SliceRange => {
+      const first = bounds[i]! / 4;
+      const home = l.constantBuffer(new Float32Array(topology.columns + 1), "slice vector");
+      return { first, count: Math.ceil(end / 4) - first, skip: () => starts[i]!, home };
+    });
+    // Slices are sorted by length, so that all padding of a range together is at most three rows.
+    const most = topology.capacity + ranges.length * 3 * topology.columns + 16;
     const cnt = l.fixed(slices * 4, "slice lengths");
     const idx = l.fixed(most * 4, "slice addresses");
-    const home = l.constantBuffer(new Float32Array(topology.columns + 1), "slice vector");
     const values = l.fixed(most * 4, "slice weights order");
     const order = l.fixed(slices * 16, "slice rows");
     const rows = l.fixed(slices * 16, "slice bias");
@@ -39,34 +56,49 @@ export function slicesOf(l: Lowering, topology: Topology, pattern: string, weigh
     const write = () => {
       const { rowPtr, columnOf } = topology;
       const length = (r: number) => rowPtr[r + 1]! - rowPtr[r]!;
-      const sorted = Array.from({ length: topology.rows }, (_, r) => r).sort((a, b) => length(b) - length(a) || a - b);
       const { i32 } = l.memory();
       let e = 0;
-      for (let s = 0; s < slices; s++) {
-        const own = sorted.slice(s * 4, s * 4 + 4);
-        const longest = length(own[0]!);
-        i32[cnt.address / 4 + s] = longest;
-        for (let lane = 0; lane < 4; lane++) {
-          const row = own[lane];
-          i32[order.address / 4 + s * 4 + lane] = row === undefined ? -1 : row * 4;
-          i32[rows.address / 4 + s * 4 + lane] = row === undefined ? 0 : row * 4;
-        }
-        for (let k = 0; k < longest; k++) {
-          for (let lane = 0; lane < 4; lane++, e++) {
+      ranges.forEach(({ first, count, home }, range) => {
+        const rowsOf = Array.from({ length: bounds[range + 1]! - bounds[range]! }, (_, r) => bounds[range]! + r);
+        const sorted = rowsOf.sort((a, b) => length(b) - length(a) || a - b);
+        starts[range] = e;
+        for (let i = 0; i < count; i++) {
+          const s = first + i;
+          const own = sorted.slice(i * 4, i * 4 + 4);
+          const longest = length(own[0]!);
+          i32[cnt.address / 4 + s] = longest;
+          for (let lane = 0; lane < 4; lane++) {
             const row = own[lane];
-            const live = row !== undefined && k < length(row);
-            i32[idx.address / 4 + e] = home.address + (live ? columnOf[rowPtr[row]! + k]! : topology.columns) * 4;
-            // Past the last live value a param's memory holds zeros.
-            i32[values.address / 4 + e] = (live ? rowPtr[row]! + k : topology.capacity) * 4;
+            i32[order.address / 4 + s * 4 + lane] = row === undefined ? -1 : row * 4;
+            i32[rows.address / 4 + s * 4 + lane] = row === undefined ? 0 : row * 4;
+          }
+          for (let k = 0; k < longest; k++) {
+            for (let lane = 0; lane < 4; lane++, e++) {
+              const row = own[lane];
+              const live = row !== undefined && k < length(row);
+              i32[idx.address / 4 + e] = home.address + (live ? columnOf[rowPtr[row]! + k]! : topology.columns) * 4;
+              // Past the last live value a param's memory holds zeros.
+              i32[values.address / 4 + e] = (live ? rowPtr[row]! + k : topology.capacity) * 4;
+            }
           }
         }
-      }
+      });
       entries = e;
     };
     write();
     l.refreshers.push({ pattern, refresh: write });
-    return { slices, cnt, idx, home, w: turn(l, weight, values, () => entries, most), order, rows };
+    return { slices, ranges, cnt, idx, w: turn(l, weight, values, () => entries, most), order, rows };
   });
+}
+
+/** Entries from which a product is worth a meeting of threads. */
+const WORTH = 1 << 12;
+
+/** Bounds of ranges of rows of like work, in fours. */
+function rangesOf(l: Lowering, { rows, rowPtr }: Topology): number[] {
+  const { threads } = l.options;
+  if (rowPtr[rows]! < WORTH || rows < threads * 8) return [0, rows];
+  return balanced(rowPtr, threads).map((bound) => (bound === rows ? bound : Math.round(bound / 4) * 4));
 }
 
 /** A bias in slice order. */
@@ -74,10 +106,11 @@ export function sliceBias(l: Lowering, { slices, rows }: Slices, bias: Placed): 
   return turn(l, bias, rows, slices * 4, slices * 4);
 }
 
-/** y = W x (+ shift), clamped: all slices. */
+/** y = W x (+ shift), clamped: the slices of one range. */
 export function runSlices(
   call: Call,
   lists: Slices,
+  range: number,
   columns: number,
   x: Placed,
   shift: Buffer | undefined,
@@ -85,17 +118,19 @@ export function runSlices(
   lo: number,
   hi: number,
 ): void {
-  const { slices, cnt, idx, home, w, order } = lists;
+  const { cnt, idx, w, order, ranges } = lists;
+  const { first, count, skip, home } = ranges[range]!;
+  const on = (address: number) => (first === 0 ? address : () => address + skip() * 4);
   call("copy", { bytes: columns * 4, x: at(x), y: home.address });
   call("sell4", {
-    m: slices,
-    cnt: cnt.address,
-    idx: idx.address,
-    w: w.address,
-    bias: shift ? shift.address : 0,
+    m: count,
+    cnt: cnt.address + first * 4,
+    idx: on(idx.address),
+    w: on(w.address),
+    bias: shift ? shift.address + first * 16 : 0,
     y: at(y),
     lo,
     hi,
-    order: order.address,
+    order: order.address + first * 16,
   });
 }

@@ -1,6 +1,7 @@
 /** Reshape, transpose, slice, pad, concat: copies, or nothing where memory already lies right. */
 import { InputError, sizeOf, stridesOf } from "../../core/index.js";
 import type { Operation } from "../../program/index.js";
+import { cutRows } from "../cut.js";
 import { type Planes, planesOf, sameLayout } from "../layout.js";
 import { at, type Lowering, local, ONE, type Placed, whole } from "../lowering.js";
 import type { Call } from "../step.js";
@@ -102,15 +103,24 @@ export function lowerTranspose(l: Lowering, operation: Operation): void {
   }
   const strides = stridesOf(shape);
   const out = l.type(y).shape;
-  copyStep(l, "transpose", [from], placed, (call) => {
-    copyBox(
-      call,
-      out,
-      at(from),
-      perm.map((p) => strides[p]!),
-      at(placed),
-      stridesOf(out),
-    );
+  // The first dim that can be cut: its slices of the output do not depend on each other.
+  const axis = Math.max(
+    0,
+    out.findIndex((n) => n > 1),
+  );
+  const cut = cutRows(l, out[axis] ?? 1, l.size(y) / (out[axis] ?? 1));
+  l.step({
+    name: "transpose",
+    domain: cut.domain,
+    reads: [whole(from)],
+    writes: [local(placed)],
+    emit(call, { unit }) {
+      const { from: first, count } = cut.range(unit);
+      const xs = perm.map((p) => strides[p]!);
+      const ys = stridesOf(out);
+      const dims = out.map((n, i) => (i === axis ? count : n));
+      copyBox(call, dims, at(from) + first * (xs[axis] ?? 0) * 4, xs, at(placed) + first * (ys[axis] ?? 0) * 4, ys);
+    },
   });
 }
 
