@@ -1,7 +1,7 @@
 /** The same bits for 1, 2 and 3 threads: work that is large enough to be cut, in every kind of domain. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createEngine, type Engine } from "./engine.js";
-import { type Case, convCase, imageCase, mlpCase } from "./testing/networks.js";
+import { type Case, convCase, imageCase, mlpCase, sequenceCase } from "./testing/networks.js";
 import type { Kind } from "./testing/sparse.js";
 
 const engines: Engine[] = [];
@@ -60,6 +60,14 @@ describe.each(["dense", "csr", "block2", "block4"] as Kind[])("%s", (kind) => {
     expect(one!.seen.some((data) => data.some((v) => v !== 0))).toBe(true);
     expect(two!.seen).toEqual(one!.seen);
     if (n < 3) expect(two!.domains.some((domain) => domain === "rows" || domain === "channels")).toBe(true);
+    expect(three!.seen).toEqual(one!.seen);
+  });
+
+  it.each([70, 20, 3])("one row, and attention over %i positions", (m) => {
+    const [one, two, three] = engines.map((engine) => inferred(engine, sequenceCase(kind, m)));
+    expect(one!.seen.every((data) => data.some((v) => v !== 0))).toBe(true);
+    expect(two!.seen).toEqual(one!.seen);
+    expect(two!.domains.some((domain) => ["slices", "rows of", "row"].includes(domain))).toBe(true);
     expect(three!.seen).toEqual(one!.seen);
   });
 });

@@ -9,6 +9,7 @@ import {
   crossEntropy,
   exp,
   gradients,
+  layerNorm,
   linear,
   matmul,
   maxPool2d,
@@ -22,6 +23,7 @@ import {
   softmax,
   tanh,
   trace,
+  transpose,
   type Value,
 } from "../../program/index.js";
 import { randomLabels, randomTensor } from "./agree.js";
@@ -160,4 +162,46 @@ export function imageCase(kind: Kind, size: number, n: number): Case {
     { params: specs, inputs: { x: { shape: [n, 3, size, size + 3] } } },
   );
   return { program, specs, values, inputs: { x: randomTensor([n, 3, size, size + 3], rng) } };
+}
+
+/**
+ * Inference without images: one row through products of every size, and a block of attention over `m` positions.
+ * @param m positions; products with fewer than 56 go another way than longer ones
+ */
+export function sequenceCase(kind: Kind, m: number): Case {
+  const rng = createRng(5).split(kind).split(String(m));
+  const [d, heads] = [96, 4];
+  const specs: Record<string, ParamSpec> = { gamma: { shape: [d] }, beta: { shape: [d] } };
+  const values: Record<string, AnyTensor> = { gamma: randomTensor([d], rng), beta: randomTensor([d], rng) };
+  const shapes = {
+    q: [d, d],
+    k: [d, d],
+    v: [d, d],
+    up: [2 * d, d],
+    down: [d, 2 * d],
+    one: [300, 260],
+    two: [200, 300],
+    three: [10, 200],
+  };
+  for (const [path, shape] of Object.entries(shapes)) {
+    const { spec, value } = testWeight(shape, path === "three" ? "dense" : kind, rng.split(path), { density: 0.3, scale: 0.2 });
+    specs[path] = spec;
+    values[path] = value;
+    specs[`${path}.bias`] = { shape: [shape[0]!] };
+    values[`${path}.bias`] = randomTensor([shape[0]!], rng);
+  }
+  const program = trace(
+    ({ params: p, inputs }) => {
+      const product = (x: Value, path: string) => linear(x, p[path]!, p[`${path}.bias`]!);
+      const h = layerNorm(inputs["x"]!, p["gamma"]!, p["beta"]!);
+      const split = (path: string) => transpose(reshape(product(h, path), [m, heads, d / heads]), [1, 0, 2]);
+      const scores = softmax(mul(matmul(split("q"), split("k"), { transposeB: true }), 0.2), -1);
+      const mixed = reshape(transpose(matmul(scores, split("v")), [1, 0, 2]), [m, d]);
+      const wide = add(tanh(product(add(mixed, inputs["x"]!), "up")), reshape(p["up.bias"]!, [1, 2 * d]));
+      const row = product(tanh(relu(product(inputs["row"]!, "one"))), "two");
+      return { outputs: { y: product(wide, "down"), z: product(row, "three") } };
+    },
+    { params: specs, inputs: { x: { shape: [m, d] }, row: { shape: [1, 260] } } },
+  );
+  return { program, specs, values, inputs: { x: randomTensor([m, d], rng), row: randomTensor([1, 260], rng) } };
 }
