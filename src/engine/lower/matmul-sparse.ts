@@ -195,7 +195,7 @@ function walkedColumns(
     },
   });
   l.bounds.set(result.buffer, cut.bounds);
-  l.decide(operation, walks[0]!.kernel, "sparse, the whole batch in long strips", l.paramOf(operation.inputs[1]!));
+  l.decide(operation, walks[0]!.kernel, "sparse, the batch in strips", l.paramOf(operation.inputs[1]!));
   return result;
 }
 
