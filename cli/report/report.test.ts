@@ -68,7 +68,7 @@ describe("the report", () => {
     const more = [...document.querySelectorAll("[aria-label='More figures'] tbody tr")].map((row) =>
       [...(row as unknown as Element).children].map((cell) => cell.textContent),
     );
-    expect(more[3]!.slice(4)).toEqual(["0.0849", "3.54×", "3.11", "3.54×", "3.40×", "30.0", "same"]);
+    expect(more[3]!.slice(4)).toEqual(["0.0849 (0.113)", "3.54×", "3.11 (4.24)", "3.54×", "3.40×", "30.0", "same"]);
     expect(rows[0]!.slice(0, 4)).toEqual(["dense", "0.00 %", "92.10 %", ""]);
   });
   it("keeps theory, simulation and measurement apart", () => {
