@@ -12,10 +12,10 @@ import { join } from "node:path";
 import jpeg from "jpeg-js";
 import { createRng, type Tensor, type Tree } from "../../src/core/index.js";
 import { createEngine } from "../../src/engine/index.js";
+import { joinTflite } from "../../src/formats/testing/tflite-graph.js";
 import { type BatchProgram, importTflite } from "../../src/program/index.js";
 import { createSession, type ModelFile, packModel, readModel, writeModel } from "../../src/runtime/index.js";
 import { type Calibration, pruneProgram, quantise } from "../../src/train/index.js";
-import { joinTflite } from "./formats/tflite-graph.js";
 
 const limit = Number(process.argv[2] ?? 500);
 const dataFile = (path: string): Uint8Array => readFileSync(join(process.env["SPARSELAND_DATA"] ?? "../shared/data", path));

@@ -4,7 +4,6 @@ import { createEngine } from "../../src/engine/index.js";
 import { gradualMagnitude } from "../../src/methods/index.js";
 import { createModel, inferenceProgram, type Model } from "../../src/models/index.js";
 import { initParams } from "../../src/nn/index.js";
-import { cosineRate, sgd } from "../../src/optim/index.js";
 import { anyBatch, atBatch, foldBatchNorm } from "../../src/program/index.js";
 import { createSession, type ModelFile, packModel, type Session } from "../../src/runtime/index.js";
 import { countKept, keepCount, type Mask, randomMask, selectMask, type Updater } from "../../src/sparsity/index.js";
@@ -13,7 +12,7 @@ import { type JobContext, median } from "../harness/index.js";
 import { costOf } from "../shared/cost.js";
 import { splitsOf } from "../shared/datasets.js";
 import { givenMasks } from "../shared/given-masks.js";
-import { trainToEnd } from "../shared/training.js";
+import { mobilenetTraining, trainToEnd } from "../shared/training.js";
 import type { LatencyConfig, NetworkConfig, NetworkTime, Result } from "./config.js";
 
 /** MobileNetV1 on 32 x 32 pictures; the first convolution has stride 2, as the paper's pipeline asks of its stem. */
@@ -77,17 +76,7 @@ export async function measureNetwork(config: NetworkConfig, context: JobContext)
   try {
     const trained = await trainToEnd(
       engine,
-      {
-        model,
-        train,
-        test,
-        optimizer: sgd({ momentum: 0.9, nesterov: true, decay: 4e-5 }),
-        rate: cosineRate(rate, { steps }),
-        epochs,
-        batchSize: batch,
-        seed,
-        updater: updaters[arm](),
-      },
+      mobilenetTraining({ model, train, test, epochs, batch, rate, seed, updater: updaters[arm]() }),
       context,
     );
     const kept = sparse.reduce((n, path) => n + (trained.masks[path] ? countKept(trained.masks[path]!) : 0), 0);

@@ -2,11 +2,31 @@
 
 import { take } from "../../src/data/index.js";
 import type { Engine } from "../../src/engine/index.js";
+import { cosineRate, sgd } from "../../src/optim/index.js";
 import { type TrainEvent, type Trained, type TrainOptions, train } from "../../src/train/index.js";
 import type { JobContext } from "../harness/index.js";
 
 /** Everything `train` takes but the clock and the engine. */
 export type Training = Omit<TrainOptions, "now" | "engine">;
+
+/** What the papers on MobileNet train with: SGD with Nesterov momentum and a cosine over all steps. */
+export const mobilenetTraining = ({
+  train: data,
+  epochs,
+  batch,
+  rate,
+  ...rest
+}: Pick<Training, "model" | "train" | "test" | "epochs" | "seed" | "updater"> & {
+  readonly batch: number;
+  readonly rate: number;
+}): Training => ({
+  ...rest,
+  train: data,
+  epochs,
+  batchSize: batch,
+  optimizer: sgd({ momentum: 0.9, nesterov: true, decay: 4e-5 }),
+  rate: cosineRate(rate, { steps: epochs * Math.floor(data.count / batch) }),
+});
 
 /**
  * Trains to the end.

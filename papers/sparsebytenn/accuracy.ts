@@ -3,13 +3,12 @@ import { createRng, type Tree } from "../../src/core/index.js";
 import { take } from "../../src/data/index.js";
 import { createEngine } from "../../src/engine/index.js";
 import { createModel, inferenceProgram } from "../../src/models/index.js";
-import { cosineRate, sgd } from "../../src/optim/index.js";
 import { anyBatch, type BatchProgram } from "../../src/program/index.js";
 import type { Mask } from "../../src/sparsity/index.js";
 import { accuracyOf, fineTune, type PrunePattern, pruneChannels, pruneProgram, rearrangeChannels } from "../../src/train/index.js";
 import type { JobContext } from "../harness/index.js";
 import { splitsOf } from "../shared/datasets.js";
-import { trainToEnd } from "../shared/training.js";
+import { mobilenetTraining, trainToEnd } from "../shared/training.js";
 import { type AccuracyConfig, type Arm, type ArmResult, groupSizes, type Result, type Retained, ratios } from "./config.js";
 
 /** Test pictures: 32 networks are measured per seed. */
@@ -25,22 +24,9 @@ export async function measureAccuracy(config: AccuracyConfig, context: JobContex
   const program: BatchProgram = anyBatch((n) => inferenceProgram(model, n));
   const engine = await createEngine({ threads: context.threads });
   try {
-    const steps = epochs * Math.floor(train.count / batch);
-    const { params } = await trainToEnd(
-      engine,
-      {
-        model,
-        train,
-        test,
-        optimizer: sgd({ momentum: 0.9, nesterov: true, decay: 4e-5 }),
-        rate: cosineRate(rate, { steps }),
-        epochs,
-        batchSize: batch,
-        seed,
-      },
-      context,
-      { span: [0, 0.3] },
-    );
+    const { params } = await trainToEnd(engine, mobilenetTraining({ model, train, test, epochs, batch, rate, seed }), context, {
+      span: [0, 0.3],
+    });
     const percent = (p: typeof params, of = program) => 100 * accuracyOf(engine, of, p, test);
     const found: ArmResult[] = [];
     const retained: Retained[] = [];

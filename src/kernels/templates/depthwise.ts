@@ -7,6 +7,7 @@
  *
  * The h rows start at output row r0 (x and y point there); xh and xw are the whole input's height and width. One output row at a time: two spill registers on V8 (Node 20). Products are not fused: one long chain per output would be slower.
  */
+import { depthwiseRow } from "./depthwise-row.js";
 import { type KernelSource, seq, type Template } from "./emit.js";
 
 const PARAMS = [
@@ -30,11 +31,6 @@ function depthwise(stride: 1 | 2): KernelSource {
   const vector = (rows: readonly number[], left: boolean, right: boolean) => `{ let a = b;
     ${rows.map((i) => taps(stride, i, left, right)).join("\n    if (never) { v128.store(o + q, a); return; }\n    ")}
     v128.store(o + q, f32x4.pmin(f32x4.pmax(a, vlo), vhi)); }`;
-  const row = (rows: readonly number[]) => `let q: usize = 0;
-    if (last == 0) ${vector(rows, true, true)}
-    else { ${vector(rows, true, false)}
-    for (q = 16; q < last; q += 16) ${vector(rows, false, false)}
-    q = last; ${vector(rows, false, true)} }`;
   return {
     name: `dw3_s${stride}`,
     params: PARAMS,
@@ -52,10 +48,7 @@ function depthwise(stride: 1 | 2): KernelSource {
   let o = y, p1 = x;
   for (let r: i32 = 0; r < h; ++r) {
    const p0 = p1 - xrs, p2 = p1 + xrs; const top = r0 + r == 0, bottom = (r0 + r) * ${stride} + 1 >= xh;
-   if (!top && !bottom) { ${row([0, 1, 2])} }
-   else if (top && bottom) { ${row([1])} }
-   else if (top) { ${row([1, 2])} }
-   else { ${row([0, 1])} }
+   ${depthwiseRow(vector)}
    o += yrs; p1 += xrs * ${stride};
   }
   x += xps; y += yps; weight += 36; if (bias) bias += 4;

@@ -2,6 +2,7 @@
  * Int8 kernels that go over quads plane by plane: depthwise 3x3, between f32 and bytes, mean, maximum, borders. Rows of at least four
  * pixels; the last vector of a row overlaps the one before where four does not divide it.
  */
+import { depthwiseRow } from "../depthwise-row.js";
 import { type KernelSource, seq, type Template } from "../emit.js";
 import { begin, dots, type Int8Flavor } from "./arithmetic.js";
 
@@ -30,11 +31,6 @@ function depthwise(flavor: Int8Flavor, stride: 1 | 2): KernelSource {
     .join(" ")}
     ${rows.map((i) => taps(i, left, right)).join("\n    ")}
     v128.store(o + q, q8_narrow(${seq(4).map(value).join(", ")}, vlo, vhi)); }`;
-  const row = (rows: readonly number[]) => `let q: usize = 0;
-    if (last == 0) ${vector(rows, true, true)}
-    else { ${vector(rows, true, false)}
-    for (q = 16; q < last; q += 16) ${vector(rows, false, false)}
-    q = last; ${vector(rows, false, true)} }`;
   return {
     name: `q8_dw3_s${stride}`,
     params: [
@@ -58,10 +54,7 @@ function depthwise(flavor: Int8Flavor, stride: 1 | 2): KernelSource {
   let o = y, p1 = x;
   for (let r: i32 = 0; r < h; ++r) {
    const p0 = p1 - xrs, p2 = p1 + xrs; const top = pad != 0 && r == 0, bottom = r * ${stride} + 2 - pad >= xh;
-   if (!top && !bottom) { ${row([0, 1, 2])} }
-   else if (top && bottom) { ${row([1])} }
-   else if (top) { ${row([1, 2])} }
-   else { ${row([0, 1])} }
+   ${depthwiseRow(vector)}
    o += yrs; p1 += xrs * ${stride};
   }
   x += xps; y += yps; weight += 48; bias += 16; scale += 16;

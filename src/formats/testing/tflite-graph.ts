@@ -1,5 +1,5 @@
 /** A TFLite model that was taken apart: its operator list as JSON and its weights as safetensors, joined as the reader would give it. */
-import { type ElementType, readSafetensors, type TfliteModel } from "../../../src/formats/index.js";
+import { type ElementType, readSafetensors, type TfliteModel } from "../index.js";
 
 interface Graph {
   readonly inputs: readonly number[];
