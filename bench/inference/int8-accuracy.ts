@@ -12,13 +12,14 @@ import { join } from "node:path";
 import jpeg from "jpeg-js";
 import { createRng, type Tensor, type Tree } from "../../src/core/index.js";
 import { createEngine } from "../../src/engine/index.js";
-import { joinTflite } from "../../src/formats/testing/tflite-graph.js";
+import { joinTflite } from "../../src/formats/testing/tflite-graph.node.js";
 import { type BatchProgram, importTflite } from "../../src/program/index.js";
 import { createSession, type ModelFile, packModel, readModel, writeModel } from "../../src/runtime/index.js";
 import { type Calibration, pruneProgram, quantise } from "../../src/train/index.js";
 
 const limit = Number(process.argv[2] ?? 500);
-const dataFile = (path: string): Uint8Array => readFileSync(join(process.env["SPARSELAND_DATA"] ?? "../shared/data", path));
+const data = process.env["SPARSELAND_DATA"] ?? "../shared/data";
+const dataFile = (path: string): Uint8Array => readFileSync(join(data, path));
 const text = (path: string) => new TextDecoder().decode(dataFile(path));
 
 interface Pictures {
@@ -124,5 +125,5 @@ async function rows(network: string, model: { program: BatchProgram; params: Tre
 
 const V2 = "mobilenet/mobilenet_v2_1.0_224_quant";
 await rows("MobileNetV1-0.25-128", importTflite(dataFile("mobilenet/mobilenet_v1_0.25_128_quant.tflite")), 128);
-await rows("MobileNetV2-1.0-224", importTflite(joinTflite(text(`${V2}.graph.json`), dataFile(`${V2}.safetensors`))), 224);
+await rows("MobileNetV2-1.0-224", importTflite(joinTflite(join(data, V2))), 224);
 engine.close();

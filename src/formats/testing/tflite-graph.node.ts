@@ -1,4 +1,5 @@
 /** A TFLite model that was taken apart: its operator list as JSON and its weights as safetensors, joined as the reader would give it. */
+import { readFileSync } from "node:fs";
 import { type ElementType, readSafetensors, type TfliteModel } from "../index.js";
 
 interface Graph {
@@ -23,10 +24,10 @@ interface Graph {
 
 const types: Record<string, ElementType> = { FLOAT32: "f32", UINT8: "u8", INT32: "i32", INT8: "i8" };
 
-/** @param json the operator list  @param weights the safetensors file that it names tensors of */
-export function joinTflite(json: string, weights: Uint8Array): TfliteModel {
-  const graph = JSON.parse(json) as Graph;
-  const { tensors } = readSafetensors(weights);
+/** @param stem path of the operator list `<stem>.graph.json` and of the safetensors file `<stem>.safetensors` that it names tensors of */
+export function joinTflite(stem: string): TfliteModel {
+  const graph = JSON.parse(readFileSync(`${stem}.graph.json`, "utf8")) as Graph;
+  const { tensors } = readSafetensors(readFileSync(`${stem}.safetensors`));
   const joined = {
     description: "",
     inputs: graph.inputs,
