@@ -95,6 +95,25 @@ function slimParams(): string {
   );
 }
 
+/** Plans without what follows topologies that change, and without outputs at live positions: only training has either. */
+function slimPlan(): string {
+  const path = "src/engine/plan.ts";
+  let text = read(path);
+  text = cut(path, text, /\n {2}function follow\(\): void \{[\s\S]*?\n {2}\}\n/, "\n");
+  text = cut(path, text, /\n {4}follow\(\);\n/, "\n");
+  text = cut(path, text, /\n {2}const patches = [\s\S]*?\n {2}\}\)\);\n/, "\n");
+  text = cut(path, text, /\n {2}const versions = [\s\S]*?\n(?= {2}const outputs)/, "\n");
+  return cut(path, text, /if \(pattern !== undefined\) scatter\(.*\);\n {6}else /);
+}
+
+const REFUSED = '\n  if (Object.keys(program.updates).length) throw new InputError("this bundle runs no program with updates");\n';
+/** The compiler without updates of params. */
+function slimCompile(): string {
+  const path = "src/engine/compile.ts";
+  const text = cut(path, read(path), /\n {2}for \(const \[path, value\] of Object\.entries\(program\.updates\)\).*\n/, REFUSED);
+  return cut(path, text, /\n {2}for \(const \[name, value\] of moving\) \{[\s\S]*?\n {2}\}\n/, "\n");
+}
+
 /** The loader without the int8 module and without the question whether relaxed SIMD is there: neither is in this bundle. */
 function slimLoader(): string {
   const path = "src/kernels/loader.ts";
@@ -231,7 +250,7 @@ export function operationNamed(name) {
 `;
 }
 
-/** Dense 3x3 convolutions of four images at a time by the direct sum: pages run single images, which take it anyway. */
+/** Dense 3x3 convolutions by the direct sum: the kernels and rules of Winograd are 3 KB. */
 const direct = () => "export const winogradFits = () => false;\nexport const winogradForward = () => {};\n";
 
 /** What is put in a file's place. */
@@ -240,6 +259,8 @@ type Substitutes = Readonly<Record<string, (path: string) => string>>;
 const common = (kind: WorkerKind): Substitutes => ({
   "src/kernels/generated/signatures.ts": () => slimSignatures(kind),
   "src/engine/params.ts": slimParams,
+  "src/engine/plan.ts": slimPlan,
+  "src/engine/compile.ts": slimCompile,
   "src/kernels/tune.ts": untuned,
   "src/engine/lower/index.ts": () => slimRules(kind),
   "src/engine/lower/winograd.ts": direct,
@@ -278,6 +299,15 @@ const slim = (kind: WorkerKind): Plugin => ({
   },
 });
 
+/**
+ * Names of properties inside the engine that a bundle shortens: none of them stands in a file, a message, a signature of a kernel or a text.
+ * The build fails when one is a text.
+ */
+const SHORTENED =
+  "address allocate domain reads writes geometry lanes groupDomain stripDomain temporary topologies topology columnOf residual emit placed constantBuffer consumers decisions epilogue pending gridRows gridCols outerStride".split(
+    " ",
+  );
+
 const options = {
   bundle: true,
   minify: true,
@@ -297,8 +327,11 @@ export async function bundleEngine(
     entryPoints: [join(root, "src/runtime/worker.ts")],
     plugins: [slim(kind)],
     metafile: true,
+    mangleProps: new RegExp(`^(${SHORTENED.join("|")})$`),
   });
   const text = outputFiles[0]!.text;
+  const spoken = SHORTENED.filter((name) => text.includes(`"${name}"`));
+  if (spoken.length) throw new Error(`worker-script: these names stand in texts, and may not be shortened: ${spoken.join(", ")}`);
   const used = [...NOT_IN_BROWSER].filter((name) => text.includes(`"${name}"`));
   if (used.length)
     throw new Error(`worker-script: inference calls kernels that src/kernels/templates/browser.ts leaves out: ${used.join(", ")}`);

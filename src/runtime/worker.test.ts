@@ -26,7 +26,13 @@ const CEILING = 60 * 1024;
 const INT8_CEILING = 76 * 1024;
 
 type Build = (inputs: Tree<Value>, params: Tree<Value>) => Tree<Value>;
-const model = (inputs: Tree<readonly number[]>, params: Tree<ParamSpec>, make: Build, sparse: readonly string[] = []): ModelFile =>
+const model = (
+  inputs: Tree<readonly number[]>,
+  params: Tree<ParamSpec>,
+  make: Build,
+  sparse: readonly string[] = [],
+  rows = 1,
+): ModelFile =>
   modelOf(
     (batch) =>
       trace(({ params: w, inputs: x }) => ({ outputs: make(x, w) }), {
@@ -35,6 +41,21 @@ const model = (inputs: Tree<readonly number[]>, params: Tree<ParamSpec>, make: B
       }),
     params,
     sparse,
+    "model",
+    rows,
+  );
+
+const blocks = (rows: number): ModelFile =>
+  model(
+    { x: [10, 9, 8], v: [32], t: [9, 32] },
+    { c: { shape: [16, 10, 3, 3] }, p: { shape: [24, 16, 1, 1] }, w: { shape: [40, 32] } },
+    ({ x, v, t }, { c, p: point, w }) => ({
+      planes: p.conv2d(p.relu(p.conv2d(x!, c!, { padding: 1 })), point!),
+      row: p.linear(v!, w!),
+      tokens: p.linear(p.reshape(t!, [t!.shape[0]! * 9, 32]), w!),
+    }),
+    ["c", "p", "w"],
+    rows,
   );
 
 const unary =
@@ -120,6 +141,8 @@ const cases: Readonly<Record<string, ModelFile>> = {
     }),
     ["thin", "point"],
   ),
+  "blocks of two rows": blocks(2),
+  "blocks of four rows": blocks(4),
   products: model(
     { x: [32], q: [3, 8], k: [3, 8] },
     { a: { shape: [24, 32] }, b: { shape: [40, 32] }, bias: { shape: [24] } },

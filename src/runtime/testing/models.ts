@@ -26,13 +26,18 @@ export function noise(shape: readonly number[], seed: string): Tensor {
   return out;
 }
 
-/** Masks that keep one weight in ten. */
-export function thin(params: Tree<Tensor>, paths: readonly string[]) {
+/** Masks that keep one weight in ten, or one block of `rows` rows. */
+export function thin(params: Tree<Tensor>, paths: readonly string[], rows = 1) {
   const rng = createRng(3);
   return Object.fromEntries(
     paths.map((path) => {
       const { shape, data } = params[path]!;
-      return [path, { shape, data: Uint8Array.from(data, () => (rng.uniform() < 0.1 ? 1 : 0)) }];
+      const columns = data.length / shape[0]!;
+      const kept = Uint8Array.from({ length: data.length / rows }, () => (rng.uniform() < 0.1 ? 1 : 0));
+      return [
+        path,
+        { shape, data: Uint8Array.from(data, (_, i) => kept[Math.floor(i / columns / rows) * columns + (i % columns)]!) },
+      ];
     }),
   );
 }
@@ -43,12 +48,13 @@ export function modelOf(
   specs: Tree<ParamSpec>,
   sparse: readonly string[] = [],
   seed = "model",
+  rows = 1,
 ): ModelFile {
   const params = Object.fromEntries(Object.entries(specs).map(([path, { shape }]) => [path, noise(shape, `${seed} ${path}`)]));
   return packModel({
     program: anyBatch(program),
     params,
-    masks: thin(params, sparse),
+    masks: thin(params, sparse, rows),
     metadata: { classes: JSON.stringify(["a", "b"]) },
   });
 }
