@@ -1,4 +1,5 @@
 /** Which build of the int8 kernels is faster on this machine: all give the same bits, so the choice moves time only. */
+import { tickOf } from "./clock.js";
 import type { Int8Module, Kernels } from "./loader.js";
 import { hasRelaxedSimd } from "./loader.js";
 import type { Arena } from "./memory.js";
@@ -9,10 +10,54 @@ import type { Int8Flavor } from "./templates/int8/arithmetic.js";
 const BLOCKS = 16;
 const PIXELS = 64;
 const TRIAL_BYTES = 1 << 16;
-/** Milliseconds to spend; the optimising compiler needs most of them. */
-const BUDGET_MS = 60;
 /** `madd` must be this much faster to be taken. */
-const CLEARLY = 0.92;
+const CLEARLY = 0.97;
+
+/** Milliseconds that the optimising compiler gets, and that the comparison takes after them. */
+const [WARM_MS, COMPARE_MS] = [45, 30];
+/** Steps of the clock that a row of calls takes at least. */
+const STEPS = 40;
+/** Rows of each side after the warming: the least, and the most of a clock that stands still. */
+const [LEAST_ROWS, MOST_ROWS] = [3, 400];
+/** Calls of a row on a fine clock. */
+const CALLS = 8;
+
+/** One side of a comparison. */
+export interface Trial {
+  /** Called before each row of calls. */
+  prepare(): unknown;
+  call(): void;
+}
+
+/**
+ * Least milliseconds of one call of each trial, in rows of calls that take turns. A row is as long as the clock needs to tell it: browsers
+ * round theirs to 5 or 100 microseconds.
+ */
+export async function leastTimes(now: () => number, trials: readonly Trial[]): Promise<number[]> {
+  const least = trials.map(() => Number.POSITIVE_INFINITY);
+  const enough = STEPS * tickOf(now);
+  let calls = CALLS;
+  const start = now();
+  for (let rows = 0, timed = 0; rows < MOST_ROWS; rows++) {
+    const warm = now() - start >= WARM_MS;
+    let shortest = Number.POSITIVE_INFINITY;
+    for (const [i, { prepare, call }] of trials.entries()) {
+      await prepare();
+      const from = now();
+      for (let c = 0; c < calls; c++) call();
+      const ms = now() - from;
+      shortest = Math.min(shortest, ms);
+      if (warm) least[i] = Math.min(least[i]!, ms / calls);
+    }
+    if (shortest < enough) {
+      // What was timed in rows that were too short does not count.
+      calls *= 2;
+      timed = 0;
+      least.fill(Number.POSITIVE_INFINITY);
+    } else if (warm && ++timed >= LEAST_ROWS && now() - start >= WARM_MS + COMPARE_MS) break;
+  }
+  return least;
+}
 
 /**
  * Loads the int8 kernels: the build that is asked for, else the faster of `relaxed` and `madd` by measured time; without a clock `relaxed`;
@@ -30,16 +75,11 @@ export async function chooseInt8(kernels: Kernels, arena: Arena, flavor?: Int8Fl
     ...{ nb: BLOCKS, cnt: base, w, bias: base + 256, scale: base + 512, x, y: base + 32768, n: PIXELS, ys },
     ...{ lo: 0, hi: 127, zero: 0, r: 0, rs: 0, rz: 0 },
   };
-  const least = { relaxed: Number.POSITIVE_INFINITY, madd: Number.POSITIVE_INFINITY };
-  const start = now();
-  while (now() - start < BUDGET_MS) {
-    for (const build of ["relaxed", "madd"] as const) {
-      await kernels.loadInt8(build);
-      const from = now();
-      for (let i = 0; i < 8; i++) callKernel(kernels, "q8_sp", args);
-      least[build] = Math.min(least[build], now() - from);
-    }
-  }
+  const trial = (build: Int8Flavor): Trial => ({
+    prepare: () => kernels.loadInt8(build),
+    call: () => callKernel(kernels, "q8_sp", args),
+  });
+  const [relaxed, madd] = (await leastTimes(now, [trial("relaxed"), trial("madd")])) as [number, number];
   arena.free(base);
-  return kernels.loadInt8(least.madd < CLEARLY * least.relaxed ? "madd" : "relaxed");
+  return kernels.loadInt8(madd < CLEARLY * relaxed ? "madd" : "relaxed");
 }

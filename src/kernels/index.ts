@@ -1,8 +1,7 @@
 /** The WebAssembly kernels: loading, memory, plans, threads. What each kernel computes stands in reference/. */
 export { chooseInt8 } from "./choose-int8.js";
-
+export * from "./clock.js";
 export { build as kernelBuild, signatures } from "./generated/signatures.js";
-
 export * from "./kinds.js";
 export * from "./loader.js";
 export * from "./memory.js";

@@ -3,7 +3,7 @@
  * a run once it has taken several times the other's time; its own time is then a bound.
  */
 import type { Plan } from "../engine/index.js";
-import type { KernelName } from "../kernels/index.js";
+import { type KernelName, tickOf } from "../kernels/index.js";
 import type { LayerTimes } from "./timings.js";
 
 /** How much time a choice may take: `quick` stops when one variant is clearly ahead, `thorough` gives both a time that can be told. */
@@ -28,23 +28,6 @@ const FINE_MS = 0.002;
 const TICKS = 50;
 /** The optimising compiler has replaced a kernel's first code when it runs this many times faster and gets no faster, or after this many milliseconds. */
 const [SPEEDUP, SETTLED, WARM_MS] = [1.7, 0.9, 25];
-
-/** Least step of a clock, in milliseconds: browsers round theirs to 5 or 100 microseconds. 0 for a clock that stands still. */
-function tickOf(now: () => number): number {
-  let tick = Number.POSITIVE_INFINITY;
-  let from = now();
-  for (let reads = 0, steps = 0; steps < 5; reads++) {
-    const to = now();
-    if (to === from) {
-      if (reads > 1e6) return 0;
-      continue;
-    }
-    tick = Math.min(tick, to - from);
-    from = to;
-    steps++;
-  }
-  return tick;
-}
 
 /** Milliseconds of one run; one that takes longer than `limit` may be stopped there. */
 type Sample = (limit: number) => number;
