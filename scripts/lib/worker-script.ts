@@ -110,8 +110,17 @@ const REFUSED = '\n  if (Object.keys(program.updates).length) throw new InputErr
 /** The compiler without updates of params. */
 function slimCompile(): string {
   const path = "src/engine/compile.ts";
-  const text = cut(path, read(path), /\n {2}for \(const \[path, value\] of Object\.entries\(program\.updates\)\).*\n/, REFUSED);
+  let text = cut(path, read(path), /\n {2}for \(const \[path, value\] of Object\.entries\(program\.updates\)\).*\n/, REFUSED);
+  for (const op of ["pick", "pickGrad", "scatterAddRows", "segmentSum"])
+    text = cut(path, text, new RegExp(`\\n {4}if .*"${op}"\\).*\\n`), "\n");
+  text = cut(path, text, /\n {4}intervals: [\s\S]*?\n {4}\}\)\),\n/, "\n");
   return cut(path, text, /\n {2}for \(const \[name, value\] of moving\) \{[\s\S]*?\n {2}\}\n/, "\n");
+}
+
+/** The state of lowering without what an update of a param asks for. */
+function slimState(): string {
+  const path = "src/engine/lowering.ts";
+  return cut(path, read(path), /\n {2}preserve\([\s\S]*?\n {2}\}\n/, "\n");
 }
 
 /** The loader without the int8 module and without the question whether relaxed SIMD is there: neither is in this bundle. */
@@ -261,6 +270,7 @@ const common = (kind: WorkerKind): Substitutes => ({
   "src/engine/params.ts": slimParams,
   "src/engine/plan.ts": slimPlan,
   "src/engine/compile.ts": slimCompile,
+  "src/engine/lowering.ts": slimState,
   "src/kernels/tune.ts": untuned,
   "src/engine/lower/index.ts": () => slimRules(kind),
   "src/engine/lower/winograd.ts": direct,
