@@ -22,7 +22,7 @@ function linear(row: readonly number[], v: (i: number) => string): string {
   }, "");
 }
 
-/** The function `name`: `T` times the vectors at p, p + ps, ..., to q, q + qs, .... Loops over it take a tenth of the code of the whole transform. */
+/** The function `name`: `T` times the vectors at p, p + ps, ..., to q, q + qs, .... For planes of single images, where transforms take a tenth of the time. */
 const lineOf = (name: string, T: Matrix): string => `
 function ${name}(p: usize, ps: usize, q: usize, qs: usize): void {
  ${each(T[0]!.length, (j) => `const d${j} = v128.load(p);${j + 1 < T[0]!.length ? " p += ps;" : ""}`)}
@@ -91,50 +91,22 @@ const forward = (name: string, T: Matrix, border: number): KernelSource => {
   return { name, params: [...TILE_PARAMS("x", "v"), "scratch: usize"], body: tiles("x", "v", body) };
 };
 
-/** As `forward` of the matrix BT, line by line: slower (1.8 times) and much shorter. */
-const shortForward: KernelSource = {
-  name: "w4_in",
-  params: [...TILE_PARAMS("x", "v"), "scratch: usize"],
-  body: tiles(
-    "x",
-    "v",
-    `${fetch(6, 2)}
-   for (let j: usize = 0; j < 96; j += 16) w4_bt(p + j, step, scratch + j, 96);
-   for (let i: usize = 0; i < 6; ++i) w4_bt(scratch + i * 96, 16, f + fs * 6 * i, fs);`,
-  ),
-};
-
 /** Frequencies to planes; acc adds to what is there. Pixels past h x w are left alone. */
-const backward = (transform: string): KernelSource => {
+const backward = (): KernelSource => {
+  const read = (i: number, j: number) => `v128.load(f + fs * ${i * 6 + j})`;
+  const put = (i: number, j: number, value: string) => `v128.store(p${i}, ${value}, ${j * 16});`;
+  const sum = (i: number, j: number, value: string) =>
+    `v128.store(p${i}, f32x4.add(v128.load(p${i}, ${j * 16}), ${value}), ${j * 16});`;
   const body = `let step = rs; const home = p; const rows = min(4, left), bytes = usize(min(4, wide)) * 16;
    if (over) {
     p = scratch + 640; step = 64;
     if (acc) { memory.fill(p, 0, 256); for (let r: i32 = 0; r < rows; ++r) memory.copy(p + usize(r) * 64, home + usize(r) * rs, bytes); }
    }
-   ${transform}
+   ${rowPointers(4)}
+   if (acc) { ${sandwich(AT, "scratch", read, sum)} } else { ${sandwich(AT, "scratch", read, put)} }
    if (over) for (let r: i32 = 0; r < rows; ++r) memory.copy(home + usize(r) * rs, p + usize(r) * 64, bytes);`;
   return { name: "w4_out", params: [...TILE_PARAMS("y", "m"), "acc: i32", "scratch: usize"], body: tiles("y", "m", body) };
 };
-
-/** Statements for `backward`, all in one. */
-function fastBackward(): string {
-  const read = (i: number, j: number) => `v128.load(f + fs * ${i * 6 + j})`;
-  const put = (i: number, j: number, value: string) => `v128.store(p${i}, ${value}, ${j * 16});`;
-  const sum = (i: number, j: number, value: string) =>
-    `v128.store(p${i}, f32x4.add(v128.load(p${i}, ${j * 16}), ${value}), ${j * 16});`;
-  return `${rowPointers(4)}
-   if (acc) { ${sandwich(AT, "scratch", read, sum)} } else { ${sandwich(AT, "scratch", read, put)} }`;
-}
-
-/** Statements for `backward`, line by line. */
-const shortBackward = `
-   for (let j: usize = 0; j < 6; ++j) w4_at(f + fs * j, fs * 6, scratch + j * 16, 96);
-   let q = p;
-   for (let i: usize = 0; i < 384; i += 96) {
-    w4_at(scratch + i, 16, scratch + i, 16);
-    for (let j: usize = 0; j < 64; j += 16) { const v = v128.load(scratch + i + j); v128.store(q + j, acc ? f32x4.add(v128.load(q + j), v) : v); }
-    q += step;
-   }`;
 
 /** m[f][o][t] = sum_i u[f][o/4][i][4] v[f][i][t]: batched products in tiles of 4 rows x 2 vectors. */
 function wgemm(flavor: Flavor): KernelSource {
@@ -260,14 +232,13 @@ const weightGradients = (): KernelSource => {
   };
 };
 
-/** @param training whether the module is also for training; else it is to be small */
-export function winograd(flavor: Flavor, training: boolean): Template {
+export function winograd(flavor: Flavor): Template {
   return {
     helpers: vectorDot(flavor) + lineOf("w4_bt", BT) + lineOf("w4_at", AT),
     kernels: [
-      training ? forward("w4_in", BT, 2) : shortForward,
+      forward("w4_in", BT, 2),
       forward("w4_dy", transposed(AT), 0),
-      backward(training ? fastBackward() : shortBackward),
+      backward(),
       wgemm(flavor),
       wdots(flavor),
       weights(),
