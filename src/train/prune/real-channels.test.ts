@@ -76,9 +76,9 @@ describe("a cut network that others trained", () => {
         const size = (tree: Tree<Tensor>) => Object.values(tree).reduce((n, { data }) => n + data.length, 0);
         expect(size(cut.params)).toBeLessThan(0.65 * size(params));
         const masked = { program, params: maskChannels(params, cut.removed) };
-        // Kernels sum in another order when there are fewer channels: the last bit may differ. The reference has none of that.
+        // Kernels sum in another order when there are fewer channels: last bits differ, layer after layer. The reference has none of that.
         const [got, expected] = [outputs(cut), outputs(masked)];
-        for (const [k, out] of expected.entries()) expect(worst(got[k]!, out)).toBeLessThan(1e-6);
+        for (const [k, out] of expected.entries()) expect(worst(got[k]!, out)).toBeLessThan(1e-5);
         if (inReference) expect(outputs(cut, true)).toEqual(outputs(masked, true));
       },
       60_000,
