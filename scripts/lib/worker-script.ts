@@ -103,6 +103,8 @@ function slimPlan(): string {
   text = cut(path, text, /\n {4}follow\(\);\n/, "\n");
   text = cut(path, text, /\n {2}const patches = [\s\S]*?\n {2}\}\)\);\n/, "\n");
   text = cut(path, text, /\n {2}const versions = [\s\S]*?\n(?= {2}const outputs)/, "\n");
+  text = cut(path, text, /\n {4}decisions: compiled\.decisions,\n/, "\n");
+  text = cut(path, text, /\n {4}intervals: compiled\.intervals,\n/, "\n");
   return cut(path, text, /if \(pattern !== undefined\) scatter\(.*\);\n {6}else /);
 }
 
@@ -113,14 +115,18 @@ function slimCompile(): string {
   let text = cut(path, read(path), /\n {2}for \(const \[path, value\] of Object\.entries\(program\.updates\)\).*\n/, REFUSED);
   for (const op of ["pick", "pickGrad", "scatterAddRows", "segmentSum"])
     text = cut(path, text, new RegExp(`\\n {4}if .*"${op}"\\).*\\n`), "\n");
+  text = cut(path, text, /\n {4}decisions: l\.decisions,\n/, "\n");
   text = cut(path, text, /\n {4}intervals: [\s\S]*?\n {4}\}\)\),\n/, "\n");
   return cut(path, text, /\n {2}for \(const \[name, value\] of moving\) \{[\s\S]*?\n {2}\}\n/, "\n");
 }
 
-/** The state of lowering without what an update of a param asks for. */
+/** The state of lowering without what updates of params, gradients and `inspect` ask for. */
 function slimState(): string {
   const path = "src/engine/lowering.ts";
-  return cut(path, read(path), /\n {2}preserve\([\s\S]*?\n {2}\}\n/, "\n");
+  let text = read(path);
+  for (const name of ["preserve", "isEnd", "decide"])
+    text = cut(path, text, new RegExp(`\\n {2}${name}\\([\\s\\S]*?\\n {2}\\}\\n`), "\n");
+  return cut(path, text, /\n {2}readonly decisions: .*\n/, "\n");
 }
 
 /** The loader without the int8 module and without the question whether relaxed SIMD is there: neither is in this bundle. */
