@@ -25,7 +25,7 @@ export function gemvPacked(flavor: Flavor): Template {
  }`,
       },
       {
-        // y = clamp(A x + bias), each element one sum in the order of k
+        // y = clamp(A x + bias), each element one sum in the order of k; the bias is read up to 12 bytes past its end, for lanes that are not stored
         name: "gemv_packed",
         params: ["m: i32", "k: i32", "w: usize", "x: usize", "bias: usize", "y: usize", "lo: f32", "hi: f32", "scratch: usize"],
         body: `
@@ -39,9 +39,9 @@ export function gemvPacked(flavor: Flavor): Template {
   }
   ${each(VECTORS, (r) => `v128.store(scratch, s${r}, ${r * 16});`)}
   for (let r: i32 = 0; r < min(m, ${PACKED_ROWS}); r += 4) {
-   const n = min(4, m - r); let s = v128.load(scratch + usize(r) * 4);
-   if (bias) { s = f32x4.add(s, n == 4 ? v128.load(bias) : load_part(bias, n)); bias += 16; }
-   store_part(y, clamp4(s, f32x4.splat(limit_lo), f32x4.splat(limit_hi)), n); y += 16;
+   let s = v128.load(scratch + usize(r) * 4);
+   if (bias) { s = f32x4.add(s, v128.load(bias)); bias += 16; }
+   store_part(y, clamp4(s, f32x4.splat(limit_lo), f32x4.splat(limit_hi)), m - r); y += 16;
   }
  }`,
       },
