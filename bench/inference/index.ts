@@ -85,14 +85,18 @@ function jobsOf(subject: Subject, host: HostName, rounds: number | undefined): P
     const int8 = `${network} 90% 4x4 int8 ${host}`;
     const engines: EngineName[] = ["sparseland int8", "sparseland", "LiteRT.js", "tfjs-tflite"];
     list.push({ host, name: int8, rows: [int8], job: job(1, engines) });
+    const pair: EngineName[] = ["sparseland int8", "sparseland int8 one thread"];
+    list.push({ host, name: int8, rows: [`${int8} scaling`], job: job(2, pair) });
   }
+  const scaling = () => plan([`${name} scaling`], job(2, ["sparseland", "sparseland one thread"]));
+  if (pattern === "2x1") list.push(scaling());
   const headline = pattern === "unstructured" && (sparsity === 0 || sparsity === 0.9) && !network.endsWith("-all");
   if (!headline) return list;
   // TensorFlow.js keeps one backend a process.
   if (network !== "lstm" && network !== "encoder") list.push(plan([name], job(1, ["sparseland", "tfjs-wasm"])));
   // Sleeping threads of one engine must not stand in another's way: two engines a process.
   for (const peer of peers) list.push(plan([name], job(2, ["sparseland", peer])));
-  list.push(plan([`${name} scaling`], job(2, ["sparseland", "sparseland one thread"])));
+  list.push(scaling());
   return list;
 }
 
@@ -116,10 +120,17 @@ function byCpu(own: Result, theirs: Result): string[] {
 export function* rowsOf({ name, job }: Planned, outcome: Outcome): Generator<Row> {
   const of = (engine: EngineName): Result | undefined =>
     outcome.results.find((result) => result.engine === engine && result.samples.length > 0);
+  const [single, singleBytes] = [of("sparseland one thread"), of("sparseland int8 one thread")];
+  const scales = (two: Result, one: Result): Row =>
+    compare(`${name} scaling`, job.threads, two.samples, "sparseland on one thread", one.samples, outcome.note);
+  const bytes = of("sparseland int8");
+  if (bytes && singleBytes) {
+    yield scales(bytes, singleBytes);
+    return;
+  }
   const own = of("sparseland");
   if (!own)
     throw new Error(`${name}: ${outcome.results.find((result) => result.engine === "sparseland")?.failed ?? "no result of ours"}`);
-  const bytes = of("sparseland int8");
   if (job.engines.includes("sparseland int8")) {
     const refused = outcome.results.find(({ engine }) => engine === "sparseland int8")!;
     if (!bytes) throw new Error(`${name}: ${refused.failed ?? "no result in int8"}`);
@@ -136,8 +147,7 @@ export function* rowsOf({ name, job }: Planned, outcome: Outcome): Generator<Row
     }
     return;
   }
-  const single = of("sparseland one thread");
-  if (single) yield compare(`${name} scaling`, job.threads, own.samples, "sparseland on one thread", single.samples, outcome.note);
+  if (single) yield scales(own, single);
   for (const result of outcome.results.filter(isPeer)) {
     const { engine, failed, samples, difference, loadMs } = result;
     const notes = [

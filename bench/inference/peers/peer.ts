@@ -24,7 +24,7 @@ export interface Peer {
 export const PEERS = ["LiteRT.js", "tfjs-tflite", "onnxruntime-web", "onnxruntime-node", "tfjs-wasm"] as const;
 export type PeerName = (typeof PEERS)[number];
 
-/** Our own ways to run: as the session chooses, all dense, either with fused multiply and add, and on one thread in any case. */
+/** Our own ways to run: as the session chooses, all dense, either with fused multiply and add, in int8, and on one thread in any case. */
 export const OWN = [
   "sparseland",
   "sparseland dense",
@@ -32,6 +32,7 @@ export const OWN = [
   "sparseland dense relaxed",
   "sparseland one thread",
   "sparseland int8",
+  "sparseland int8 one thread",
 ] as const;
 export type OwnName = (typeof OWN)[number];
 
