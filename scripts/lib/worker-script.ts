@@ -5,7 +5,7 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type BuildOptions, build, type Plugin } from "esbuild";
+import { type BuildOptions, build, type Plugin, transformSync } from "esbuild";
 import { compress } from "lzma1";
 import { wasmBase64 } from "../../src/kernels/generated/inference.js";
 import { wasmBase64 as int8Madd } from "../../src/kernels/generated/int8-madd.js";
@@ -14,6 +14,7 @@ import { wasmBase64 as int8Relaxed } from "../../src/kernels/generated/int8-rela
 import { signatures } from "../../src/kernels/generated/signatures.js";
 import { NOT_IN_BROWSER } from "../../src/kernels/templates/browser.js";
 import { INT8_FIRST } from "../../src/kernels/templates/int8/index.js";
+import { WORKER_SOURCE } from "../../src/kernels/worker-source.js";
 import { INT8_OPS, NOT_IN_BROWSER_OPS } from "../../src/program/ops/browser.js";
 import { root } from "../checks/project.js";
 
@@ -129,6 +130,21 @@ function slimState(): string {
   return cut(path, text, /\n {2}readonly decisions: .*\n/, "\n");
 }
 
+/** The script of a thread, minified; without the name of the system's thread for pages. */
+function slimWorkerSource(kind: WorkerKind): string {
+  const path = "src/kernels/worker-source.ts";
+  const nameless = WORKER_SOURCE.replace(/ {2}const thread = [\s\S]*?\n {2}\};\n/, "").replace(", thread: thread()", "");
+  if (nameless.includes("thread()")) throw new Error(`worker-script: ${path} names its thread in another way`);
+  const { code } = transformSync(kind === "float" ? nameless : WORKER_SOURCE, { minify: true, target: "es2022" });
+  return `export const WORKER_SOURCE = ${JSON.stringify(code.trim())};\n`;
+}
+
+/** Threads without a look at whether the system still has them: pages cannot tell. */
+function slimThreads(): string {
+  const path = "src/kernels/threads.ts";
+  return cut(path, read(path), /\n {4}\/\/ This thread hears of no death[\s\S]*?\n {4}\}\);\n/, "\n");
+}
+
 /** The loader without the int8 module and without the question whether relaxed SIMD is there: neither is in this bundle. */
 function slimLoader(): string {
   const path = "src/kernels/loader.ts";
@@ -223,7 +239,9 @@ function dropFunctions(text: string, name: string): string {
 function slimLowering(path: string): string {
   const text = readFileSync(path, "utf8")
     .replace(/^( +name: )(?:"[^"]*"|`[^`]*`),$/gm, '$1"",')
-    .replace(/\bl\.options\.frozen\b/g, "true");
+    .replace(/\bl\.options\.frozen\b/g, "true")
+    .replace("if (l.type(y).pattern !== undefined) {", "if (false) {")
+    .replace(/^ +l\.refreshers\.push\(.*\);$/gm, "");
   let out = "";
   let at = 0;
   for (const match of text.matchAll(/\bl\.decide\(/g)) {
@@ -278,6 +296,7 @@ const common = (kind: WorkerKind): Substitutes => ({
   "src/engine/compile.ts": slimCompile,
   "src/engine/lowering.ts": slimState,
   "src/kernels/tune.ts": untuned,
+  "src/kernels/worker-source.ts": () => slimWorkerSource(kind),
   "src/engine/lower/index.ts": () => slimRules(kind),
   "src/engine/lower/winograd.ts": direct,
   "src/program/index.ts": () => read("src/program/inference.ts"),
@@ -289,6 +308,7 @@ const substitutes: Readonly<Record<WorkerKind, Substitutes>> = {
     ...common("float"),
     "src/kernels/embedded.ts": embedded,
     "src/kernels/loader.ts": slimLoader,
+    "src/kernels/threads.ts": slimThreads,
     "src/kernels/choose-int8.ts": () => "export const chooseInt8 = (kernels) => kernels.loadInt8();\n",
     "src/engine/int8-param.ts": noInt8Params,
     "src/runtime/int8-file.ts": floatsOnly,
@@ -316,11 +336,11 @@ const slim = (kind: WorkerKind): Plugin => ({
 });
 
 /**
- * Names of properties inside the engine that a bundle shortens: none of them stands in a file, a message, a signature of a kernel or a text.
- * The build fails when one is a text.
+ * Names of properties inside the engine that a bundle shortens: none of them stands in a file (attributes of operations do), a message, a
+ * signature of a kernel or a text. The build fails when one is a text; the tests run every operation.
  */
 const SHORTENED =
-  "address allocate domain reads writes geometry lanes groupDomain stripDomain temporary topologies topology columnOf residual emit placed constantBuffer consumers decisions epilogue pending gridRows gridCols outerStride".split(
+  "address allocate domain reads writes geometry lanes groupDomain stripDomain temporary topologies topology columnOf residual emit placed constantBuffer consumers decisions epilogue pending gridRows gridCols outerStride unit units plane origin pitch clean fixed refreshers taps preparation splat views homes notes once fusable wanted maximumPages flavor group isFrozen".split(
     " ",
   );
 

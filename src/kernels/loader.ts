@@ -43,6 +43,8 @@ export interface Kernels {
    * @returns the build that is loaded, and its bytes: threads make their own instance from a copy in the shared memory
    */
   loadInt8(flavor?: Int8Flavor): Promise<Int8Module>;
+  /** Tells whoever waits for other threads in the middle of a plan, every quarter of a second. */
+  onWait(told: () => void): void;
   /** The build that `loadInt8` loaded. */
   readonly int8: Int8Module | undefined;
   /** Typed views over the whole memory; call it again after anything may have grown the memory. */
@@ -213,7 +215,8 @@ export async function loadKernels(options: LoadOptions = {}): Promise<Kernels> {
   let one: (pc: number) => void = () => {
     throw new InputError("kernels: an int8 instruction, and no int8 kernels are loaded; call loadInt8 first");
   };
-  const extension = (pc: number) => one(pc);
+  let waits = () => {};
+  const extension = (pc: number) => (pc ? one(pc) : waits());
   const instance = await WebAssembly.instantiate(module, { env: { memory: made.memory, extension } });
   const exports = instance.exports as unknown as KernelExports;
   if (exports.version?.value !== version) {
@@ -229,6 +232,9 @@ export async function loadKernels(options: LoadOptions = {}): Promise<Kernels> {
     shared,
     maximumPages: made.maximum,
     signatures,
+    onWait(told) {
+      waits = told;
+    },
     get int8() {
       return int8;
     },

@@ -17,3 +17,9 @@ export function nodeWorkers(): SpawnWorker | undefined {
     };
   };
 }
+
+/** Whether a thread of this process, as `/proc/thread-self` named it, is gone. False where the system does not say. */
+export function isGone(thread: string): boolean {
+  const fs = globalThis.process?.getBuiltinModule?.("node:fs");
+  return fs !== undefined && !fs.existsSync(`/proc/${thread}`);
+}

@@ -1,9 +1,11 @@
+import { existsSync } from "node:fs";
 import { afterEach, describe, expect, it } from "vitest";
 import { InputError } from "../core/index.js";
 import { type Kernels, loadKernels } from "./loader.js";
 import { Arena } from "./memory.js";
 import { encode, freePlan, type Phase, profile, writePlan } from "./plan-writer.js";
-import { createPool, type Pool } from "./threads.js";
+import { createPool, LostThreadError, type Pool, type SpawnWorker } from "./threads.js";
+import { nodeWorkers } from "./threads.node.js";
 
 const pools: Pool[] = [];
 afterEach(() => {
@@ -78,6 +80,25 @@ describe("pool", () => {
       expect(() => pool.run(plan, 0, 0)).toThrow(/lost a thread/);
     }
   });
+
+  it.skipIf(!existsSync("/proc/thread-self"))(
+    "a worker killed in the middle of a run is found while the others wait (needs /proc)",
+    async () => {
+      const kernels = await loadKernels({ flavor: "plain", pages: 4 });
+      const dies = "Atomics.wait(new Int32Array(memory.buffer, control, 16), 0, ticket); process.exit(0);";
+      const spawn: SpawnWorker = (source, said, died) => {
+        const deadly = source.replace("instance.exports.serve(tid, ticket);", dies);
+        expect(deadly).not.toBe(source);
+        return nodeWorkers()!(deadly, said, died);
+      };
+      const pool = await createPool(kernels, 2, { spawn });
+      const { plan } = chain(new Arena(kernels), 2, 2, 8);
+      const start = performance.now();
+      expect(() => pool.run(plan, 0, 0)).toThrow(LostThreadError);
+      expect(performance.now() - start).toBeLessThan(5000);
+      expect(() => pool.run(plan, 0, 0)).toThrow(/lost a thread/);
+    },
+  );
 
   it("a worker that cannot start is an error", async () => {
     const kernels = await loadKernels({ flavor: "plain", pages: 1 });

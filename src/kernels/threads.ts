@@ -4,7 +4,7 @@
 import { InputError, requireInteger } from "../core/index.js";
 import type { Kernels } from "./loader.js";
 import { CONTROL } from "./templates/dispatch.js";
-import { nodeWorkers } from "./threads.node.js";
+import { isGone, nodeWorkers } from "./threads.node.js";
 import { WORKER_SOURCE } from "./worker-source.js";
 
 /** What a worker is told at its start. */
@@ -16,8 +16,8 @@ export interface WorkerStart {
   readonly control: number;
 }
 
-/** A worker's only messages: it stands ready, or it failed. */
-export type WorkerMessage = { readonly ready: true } | { readonly failed: string };
+/** A worker's only messages: it stands ready (which thread it is, on Linux), or it failed. */
+export type WorkerMessage = { readonly ready: true; readonly thread?: string } | { readonly failed: string };
 
 /** A running worker, in Node or a browser. */
 export interface WorkerHandle {
@@ -106,6 +106,7 @@ export async function createPool(kernels: Kernels, threads: number, options: Poo
     throw new InputError("createPool: expected a memory without a pool; close the pool that it has first");
   const control = new Int32Array(kernels.memory.buffer, CONTROL, 16);
   const workers: WorkerHandle[] = [];
+  const threadsOf: string[] = [];
   let state: "open" | "closed" | "lost" = "open";
   let reason = "";
 
@@ -132,8 +133,15 @@ export async function createPool(kernels: Kernels, threads: number, options: Poo
   inUse.add(kernels.memory);
   control.fill(0);
   if (count > 1) {
+    // This thread hears of no death while it waits in the middle of a run: there it looks.
+    kernels.onWait(() => {
+      if (!threadsOf.some(isGone)) return;
+      Atomics.store(control, WORDS.lost, 1);
+      Atomics.add(control, WORDS.generation, 1);
+      Atomics.notify(control, WORDS.generation);
+    });
     try {
-      await startWorkers(kernels, control, workers, count, options, lose);
+      await startWorkers(kernels, control, workers, count, options, lose, threadsOf);
     } catch (error) {
       lose(String(error));
       throw error;
@@ -181,6 +189,7 @@ async function startWorkers(
   count: number,
   options: PoolOptions,
   lose: (why: string) => void,
+  threads: string[],
 ): Promise<void> {
   const spawn = options.spawn ?? nodeWorkers() ?? browserWorkers;
   const timeout = options.startTimeout ?? 30000;
@@ -201,7 +210,11 @@ async function startWorkers(
         };
       const worker = spawn(
         WORKER_SOURCE,
-        settle((message) => ("ready" in message ? resolve() : fail(message.failed))),
+        settle((message) => {
+          if (!("ready" in message)) return fail(message.failed);
+          if (message.thread) threads.push(message.thread);
+          resolve();
+        }),
         settle(fail),
       );
       workers.push(worker);

@@ -56,7 +56,7 @@ ${casesOf(kernels, first)}
  */
 export function dispatcher(kernels: readonly KernelSource[], without: ReadonlySet<string> = new Set()): string {
   return `
-/** Runs the instruction at pc of a module that was loaded later; traps where there is none. */
+/** Runs the instruction at pc of a module that was loaded later; traps where there is none. At 0: a wait has lasted long. */
 @external("env", "extension")
 declare function extension(pc: usize): void;
 
@@ -75,7 +75,9 @@ ${casesOf(kernels, 0, without)}
 const C: usize = ${CONTROL};
 /** Turns of waiting awake, about 0.2 ms: longer than threads differ within a run, or than the caller takes between runs. Waking a sleeping one takes 35 us. */
 const SPINS: i32 = 100000;
-const TURN: i64 = 1000000000;
+/** Nanoseconds of a turn asleep; after each the host is asked (\`extension(0)\`) whether all threads live. */
+const TURN: i64 = 250000000;
+const MOST_TURNS: i32 = 240;
 
 function meet(threads: i32): void {
  const generation = atomic.load<i32>(C, 8);
@@ -89,7 +91,9 @@ function meet(threads: i32): void {
  let turns: i32 = 0;
  while (atomic.load<i32>(C, 8) == generation) {
   if (atomic.load<i32>(C, 28) != 0 || atomic.load<i32>(C, 32) != 0) return;
-  if (atomic.wait<i32>(C + 8, generation, TURN) == 2 && ++turns >= 60) { atomic.store<i32>(C, 1, 32); return; }
+  if (atomic.wait<i32>(C + 8, generation, TURN) != 2) continue;
+  extension(0);
+  if (++turns >= MOST_TURNS) { atomic.store<i32>(C, 1, 32); return; }
  }
 }
 
