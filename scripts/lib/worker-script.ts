@@ -14,7 +14,6 @@ import { wasmBase64 as int8Relaxed } from "../../src/kernels/generated/int8-rela
 import { signatures } from "../../src/kernels/generated/signatures.js";
 import { NOT_IN_BROWSER } from "../../src/kernels/templates/browser.js";
 import { INT8_FIRST } from "../../src/kernels/templates/int8/index.js";
-import { WORKER_SOURCE } from "../../src/kernels/worker-source.js";
 import { INT8_OPS, NOT_IN_BROWSER_OPS } from "../../src/program/ops/browser.js";
 import { root } from "../checks/project.js";
 
@@ -133,9 +132,11 @@ function slimState(): string {
 /** The script of a thread, minified; without the name of the system's thread for pages. */
 function slimWorkerSource(kind: WorkerKind): string {
   const path = "src/kernels/worker-source.ts";
-  const nameless = WORKER_SOURCE.replace(/ {2}const thread = [\s\S]*?\n {2}\};\n/, "").replace(", thread: thread()", "");
+  const source = /= `([^`\\]*)`;/.exec(read(path))?.[1];
+  if (source === undefined) throw new Error(`worker-script: ${path} holds no plain text`);
+  const nameless = source.replace(/ {2}const thread = [\s\S]*?\n {2}\};\n/, "").replace(", thread: thread()", "");
   if (nameless.includes("thread()")) throw new Error(`worker-script: ${path} names its thread in another way`);
-  const { code } = transformSync(kind === "float" ? nameless : WORKER_SOURCE, { minify: true, target: "es2022" });
+  const { code } = transformSync(kind === "float" ? nameless : source, { minify: true, target: "es2022" });
   return `export const WORKER_SOURCE = ${JSON.stringify(code.trim())};\n`;
 }
 
