@@ -115,7 +115,8 @@ export function cutChannels(l: Lowering, layout: Planes, bounds?: readonly numbe
   };
 }
 
-function byGroups(l: Lowering, layout: Planes): Cut {
+/** Groups of images, uncut. */
+export function byGroups(l: Lowering, layout: Planes): Cut {
   const { c, geometry } = layout;
   return {
     by: "groups",

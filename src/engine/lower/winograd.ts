@@ -7,6 +7,7 @@
  */
 
 import { MOST_TILES } from "../../kernels/index.js";
+import { allOf, byGroups, type Cut, cutPlanes } from "../cut.js";
 import type { ConvShape } from "../geometry.js";
 import type { Planes } from "../layout.js";
 import { at, type Lowering, local, type Placed, whole } from "../lowering.js";
@@ -111,6 +112,14 @@ export interface SingleEpilogue {
 
 const FREE: SingleEpilogue = { lo: Number.NEGATIVE_INFINITY, hi: Number.POSITIVE_INFINITY };
 
+/** Bands of rows where they begin with a tile; else whole images. */
+function tileCut(l: Lowering, layout: Planes): Cut {
+  const cut = cutPlanes(l, layout);
+  const tiled =
+    cut.by === "rows" && Array.from({ length: cut.domain.units }, (_, unit) => cut.piece(unit).r0).every((r) => r % 4 === 0);
+  return tiled ? cut : byGroups(l, layout);
+}
+
 /** y (+)= the transformed sum over input planes; planes of single images take an epilogue. */
 function product(
   l: Lowering,
@@ -123,7 +132,8 @@ function product(
   acc: boolean,
   { bias, lo, hi }: SingleEpilogue = FREE,
 ): void {
-  const domain = l.groupDomain(to.layout);
+  const cut = tileCut(l, to.layout);
+  const { domain } = cut;
   const { tw, bands, ts } = bandsOf(to.layout);
   const vfs = frequencyBytes(inputs, ts);
   const mfs = frequencyBytes(outputs, ts);
@@ -135,14 +145,18 @@ function product(
   l.step({
     name,
     domain,
-    reads: [local(from), { buffer: u, local: false }, ...(acc ? [local(to)] : []), ...(bias ? [whole(bias)] : [])],
+    reads: [allOf(from, cut), { buffer: u, local: false }, ...(acc ? [local(to)] : []), ...(bias ? [whole(bias)] : [])],
     writes: [local(to), { buffer: v, local: true }, { buffer: m, local: true }],
     emit(call, { unit, part }) {
       const vp = v.address + part * vfs * FREQUENCIES;
       const mp = m.address + part * mfs * FREQUENCIES;
-      for (const { ty, th } of bands) {
+      const { group, r0, rows } = cut.piece(unit);
+      const [first, end] = [r0 / 4, Math.ceil((r0 + rows) / 4)];
+      const most = bands[0]!.th;
+      for (let ty = first; ty < end; ty += most) {
+        const th = Math.min(most, end - ty);
         const tiles = { h: h - ty * 4, w, th, tw, ts };
-        inputTransform(call, from, unit, ty, tiles, inputs, vp, vfs);
+        inputTransform(call, from, group, ty, tiles, inputs, vp, vfs);
         call("wgemm", {
           nf: FREQUENCIES,
           cob: outputs / 4,
@@ -156,7 +170,7 @@ function product(
           mfs,
           ts,
         });
-        const y = at(to) + unit * to.layout.group + to.layout.origin + ty * 4 * to.layout.row;
+        const y = at(to) + group * to.layout.group + to.layout.origin + ty * 4 * to.layout.row;
         const back = { c: outputs, y, ps: to.layout.plane, rs: to.layout.row, ...tiles, m: mp, fs: mfs, acc: acc ? 1 : 0 };
         if (lanes === 1) call("w4_out_n1", { ...back, bias: bias ? at(bias) : 0, lo, hi });
         else call("w4_out", back);
