@@ -1,20 +1,8 @@
 /** Index files and collections on disk. */
-import {
-  closeSync,
-  createReadStream,
-  fstatSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  readSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { closeSync, createReadStream, fstatSync, openSync, readFileSync, readSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { createGunzip, gunzipSync } from "node:zlib";
+import { writeWhole } from "../core/files.node.js";
 import { FormatError, InputError } from "../core/index.js";
 import { headerBytes, type IndexHeader, readHeader } from "./format.js";
 import { openIndexMemory, type SparseIndex } from "./index-handle.js";
@@ -24,29 +12,8 @@ import { reserve } from "./store.js";
 
 const CHUNK = 1 << 26;
 
-/**
- * Writes an index file under a temporary name in the same folder, flushes it, and renames it: whoever looks sees the old
- * index or the new one, whole.
- */
-export function writeIndexFile(path: string, pieces: readonly Uint8Array[]): void {
-  mkdirSync(dirname(path), { recursive: true });
-  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.sparseland-tmp`);
-  try {
-    const file = openSync(temporary, "w");
-    try {
-      for (const piece of pieces) {
-        for (let at = 0; at < piece.length; ) at += writeSync(file, piece, at, Math.min(piece.length - at, CHUNK));
-      }
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-    renameSync(temporary, path);
-  } catch (error) {
-    rmSync(temporary, { force: true });
-    throw error;
-  }
-}
+/** Writes an index file, whole or not at all: whoever looks sees the old index or the new one. */
+export const writeIndexFile = (path: string, pieces: readonly Uint8Array[]): void => writeWhole(path, pieces);
 
 /** The header of an index file, without reading the rest. @throws FormatError when it is damaged */
 export function readIndexHeader(path: string): { header: IndexHeader; bytes: number } {
