@@ -7,6 +7,7 @@ import {
   layerTimes,
   type MeasuredTimings,
   type ModelFile,
+  type Session,
   type SessionOptions,
   timeLayers,
 } from "../../src/runtime/index.js";
@@ -58,9 +59,23 @@ export async function against(
       const [own, base] = timeInTurns(candidates, runs, now);
       return { batch, ms: own!.least, denseMs: base!.least, medianMs: own!.median, denseMedianMs: base!.median };
     });
-    const [own, base] = sessions.map((session) => layerTimes(session.plan(1), now)) as [Tree<number>, Tree<number>];
-    return { times, layers: timed, inPlan: { own, dense: base } };
+    return { times, layers: timed, inPlan: layersInTurns(sessions, now) };
   } finally {
     for (const session of sessions) session.close();
   }
+}
+
+/** Turns in which both networks' layers are timed, and runs of each a turn. */
+const [TURNS, RUNS] = [12, 10];
+
+/** Least times of the layers of both networks inside their plans, a few runs of one and then of the other: clocks change. */
+function layersInTurns(sessions: readonly [Session, Session], now: () => number): { own: Tree<number>; dense: Tree<number> } {
+  const least: [Record<string, number>, Record<string, number>] = [{}, {}];
+  for (let turn = 0; turn < TURNS; turn++) {
+    sessions.forEach((session, i) => {
+      for (const [path, ms] of Object.entries(layerTimes(session.plan(1), now, RUNS)))
+        least[i]![path] = Math.min(least[i]![path] ?? Number.POSITIVE_INFINITY, ms);
+    });
+  }
+  return { own: least[0], dense: least[1] };
 }
