@@ -54,6 +54,42 @@ describe.each(KINDS)("%s weights", (kind: Kind) => {
   });
 });
 
+describe.each(KINDS)("%s weights whose strips are read often", (kind: Kind) => {
+  it.each([
+    ["1x1: strips are copied together", [168, 800, 1, 1], [1, 800, 5, 5], true],
+    ["taps of one channel, as evenly apart as channels: not copied", [96, 1, 1, 3], [1, 1, 5, 9], false],
+  ] as const)("%s", (_, shape, input, copied) => {
+    const rng = createRng(4).split(kind);
+    const weight = testWeight([...shape], kind, rng, { density: 0.6, scale: 0.05 });
+    const program = trace(({ params, inputs }) => ({ outputs: { y: conv2d(inputs["x"]!, params["w"]!) } }), {
+      params: { w: weight.spec },
+      inputs: { x: { shape: input } },
+    });
+    if (kind !== "dense") expect(/copied together/.test(reasons(program))).toBe(copied);
+    check(program, { params: { w: weight.value }, inputs: { x: randomTensor([...input], rng) }, masks: masksOf({ w: weight }) });
+  });
+});
+
+it("steps that multiply by one weight share its lists", () => {
+  const rng = createRng(5);
+  const weight = testWeight([64, 64], "csr", rng);
+  const spec = { params: { w: weight.spec }, inputs: { x: { shape: [8, 64] } } };
+  const chain = (steps: number) =>
+    trace(({ params, inputs }) => {
+      let y = inputs["x"]!;
+      for (let i = 0; i < steps; i++) y = relu(matmul(y, params["w"]!, { transposeB: true }));
+      return { outputs: { y } };
+    }, spec);
+  const store = one.params(spec.params);
+  const bytes = [1, 6].map((steps) => {
+    const plan = one.compile(chain(steps), store, { frozen: true });
+    plan.close();
+    return plan.bytes;
+  });
+  store.close();
+  expect(bytes[1]).toBeLessThan(bytes[0]! * 2);
+});
+
 it.each([3, 57, 128])("a product with a sparse weight over %i samples", (m) => {
   const rng = createRng(m);
   const weight = testWeight([24, 40], "csr", rng);

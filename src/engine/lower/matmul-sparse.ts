@@ -175,7 +175,10 @@ function walkedColumns(
   const cut = cutFeatures(layout, bounds);
   const walks = cut.bounds.slice(1).map((end, i) => {
     const blocks = [cut.bounds[i]! / block, end / block] as const;
-    return walkingStreams(l, topology, pattern, offsets, weight, topology.columns, 1, blocks);
+    // The steps of a recurrent network multiply by one weight.
+    return l.once(`walk:${pattern}:${weight.buffer.id}:${weight.offset}:${stride}:${blocks}`, () =>
+      walkingStreams(l, topology, pattern, offsets, weight, topology.columns, 1, blocks),
+    );
   });
   const result = l.allocate(value, layout);
   l.step({
@@ -195,7 +198,7 @@ function walkedColumns(
     },
   });
   l.bounds.set(result.buffer, cut.bounds);
-  l.decide(operation, walks[0]!.kernel, "sparse, the batch in strips", l.paramOf(operation.inputs[1]!));
+  l.decide(operation, walks[0]!.kernel, `sparse, the batch in strips${walks[0]!.how}`, l.paramOf(operation.inputs[1]!));
   return result;
 }
 

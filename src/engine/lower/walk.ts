@@ -25,9 +25,8 @@ const MOST_PARTS = 2;
 /** A sum over a frozen pattern, ready to be called per output. */
 export interface Walk {
   readonly kernel: "sp1d_28" | "sp2d_16" | "sp4d_8";
-  readonly parts: number;
-  /** Whether strips are copied together. */
-  readonly packed: boolean;
+  /** What is done with the input, for users. */
+  readonly how: string;
   readonly reads: readonly Buffer[];
   readonly run: (
     call: Call,
@@ -65,8 +64,10 @@ export function walkingStreams(
   const capacity = Math.min(topology.capacity, rows * block * topology.columns);
   const live = () => (topology.rowPtr[high]! - topology.rowPtr[low]!) * block;
   const strip = floats * 4;
-  const stride = evenStride(offsets);
-  const pays = channels >= many && live() / block >= often * channels;
+  const stride = offsets.length === channels ? evenStride(offsets) : undefined;
+  // By capacity: plans may be compiled before weights are there.
+  const entries = (topology.capacity * rows) / topology.rows;
+  const pays = channels >= many && entries >= often * channels;
   const packed = pays && stride !== undefined && channels * strip <= GEMM_SCRATCH;
   const place = packed ? Int32Array.from(offsets, (_, c) => c * strip) : offsets;
   const touched = channels * rowsTouched * Math.max(strip, LINE);
@@ -119,8 +120,7 @@ export function walkingStreams(
   });
   return {
     kernel,
-    parts,
-    packed,
+    how: `${parts > 1 ? `, ${parts} parts of the input channels` : ""}${packed ? ", strips copied together" : ""}`,
     reads: [stream],
     run(call, x, y, bias, n, ys, lo, hi, acc = 0) {
       call(kernel, {
