@@ -1,5 +1,16 @@
 /** The functions of templates/maths.ts for one float: the same polynomials, every step rounded to single precision. */
-import { GELU_CUBE, GELU_SCALE, HALF_PI_HIGH, HALF_PI_LOW, LN2_HIGH, LN2_LOW, LOG2E, POLY } from "../templates/maths.js";
+import {
+  GELU_CUBE,
+  GELU_POWER,
+  GELU_SCALE,
+  HALF_PI_HIGH,
+  HALF_PI_LOW,
+  LN2_HIGH,
+  LN2_LOW,
+  LOG2E,
+  POLY,
+  POW2_SHIFT,
+} from "../templates/maths.js";
 
 const f = Math.fround;
 const cell = new DataView(new ArrayBuffer(8));
@@ -77,17 +88,27 @@ export function tanh(x: number): number {
 
 export const sigmoid = (x: number): number => f(1 / f(1 + exp(-x)));
 
-export function gelu(x: number): number {
-  const inner = f(f(GELU_SCALE) * f(x + f(f(f(x * x) * x) * f(GELU_CUBE))));
-  return f(f(0.5 * x) * f(1 + tanh(inner)));
+/** 2^t for t in [-126, 128]. */
+export function pow2(t: number): number {
+  const k = f(f(t + POW2_SHIFT) - POW2_SHIFT);
+  const r = f(t - k);
+  return f(f(f(horner(r, POLY.pow2) * r) + 1) * fromBits((k + 127) << 23));
 }
 
+/** 2^t for t <= 0, below 2^-126 zero. */
+export const pow2Below = (t: number): number => (t < -126 ? 0 : pow2(t));
+
+function geluPower(x: number): number {
+  const t = f(horner(f(x * x), GELU_POWER) * x);
+  return f(pow2(pmin(pmax(t, -126), 128)) + 1);
+}
+
+export const gelu = (x: number): number => f(x / geluPower(x));
+
 export function geluSlope(x: number): number {
-  const s = f(x * x);
-  const t = tanh(f(f(GELU_SCALE) * f(x + f(f(s * x) * f(GELU_CUBE)))));
-  const du = f(f(f(s * f(3 * GELU_CUBE)) + 1) * f(GELU_SCALE));
-  const far = f(f(x * f(1 - f(t * t))) * du);
-  return f(f(f(1 + t) + far) * 0.5);
+  const s = f(1 / geluPower(x));
+  const du = f(f(f(x * x) * f(6 * GELU_SCALE * GELU_CUBE)) + f(2 * GELU_SCALE));
+  return f(s + f(f(f(x * s) * f(1 - s)) * du));
 }
 
 export function siluSlope(x: number): number {

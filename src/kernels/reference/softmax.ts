@@ -1,6 +1,8 @@
 /** References of templates/softmax.ts. Along a contiguous axis four partial sums take the elements in turn. */
+
+import { LOG2E } from "../templates/maths.js";
 import type { Reference } from "./differential.js";
-import { exp, log } from "./maths.js";
+import { exp, log, pow2Below } from "./maths.js";
 import { add, columns, tree } from "./reduce.js";
 
 const f = Math.fround;
@@ -18,6 +20,9 @@ export function axisSum(line: boolean, n: number, term: (a: number) => number): 
   return tree(lanes, add);
 }
 
+/** e^(x - top). */
+const power = (x: number, top: number): number => pow2Below(f(f(x - top) * f(LOG2E)));
+
 const forward =
   (value: (x: number, top: number, total: number) => number): Reference =>
   (v, p) => {
@@ -25,13 +30,13 @@ const forward =
     columns(p, (o, i, at) => {
       let top = Number.NEGATIVE_INFINITY;
       for (let a = 0; a < p.axis!; a++) top = Math.max(top, v.f32[at(a)]!);
-      const total = axisSum(line, p.axis!, (a) => exp(f(v.f32[at(a)]! - top)));
+      const total = axisSum(line, p.axis!, (a) => power(v.f32[at(a)]!, top));
       const y = Array.from({ length: p.axis! }, (_, a) => value(v.f32[at(a)]!, top, total));
       for (let a = 0; a < p.axis!; a++) v.f32[(p.y! + o * p.yo! + a * p.ya!) / 4 + i] = y[a]!;
     });
   };
 
-export const softmax: Reference = forward((x, top, total) => exp(f(x - top)) / total);
+export const softmax: Reference = forward((x, top, total) => f(power(x, top) * f(1 / total)));
 export const logsoftmax: Reference = forward((x, top, total) => f(x - top) - log(total));
 
 const backward =

@@ -50,7 +50,7 @@ const DEAR: Partial<Record<UnaryKind, string>> = {
 };
 
 /** Vectors a turn. */
-const TURN: Partial<Record<UnaryKind, number>> = { sigmoid: 2, gelu: 2 };
+const TURN: Partial<Record<UnaryKind, number>> = { sigmoid: 2, gelu: 4 };
 
 const turn = (count: number | undefined, f: string): string =>
   count === undefined

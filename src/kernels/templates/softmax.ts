@@ -1,5 +1,6 @@
 /** Softmax, its logarithm and their gradients, on tensors seen as [outer][axis][inner] (see reduce.ts). */
 import { type KernelSource, seq, type Template } from "./emit.js";
+import { LOG2E } from "./maths.js";
 
 const DIMS = ["outer: i32", "axis: i32", "inner: i32"] as const;
 const FROM = ["x: usize", "so: usize", "sa: usize"] as const;
@@ -11,26 +12,30 @@ const both = (line: string, column: string): string => `
  else for (let o: i32 = 0; o < outer; ++o) { ${column} }`;
 
 const greatestLine = `let m4 = f32x4.splat(f32.NEGATIVE_INFINITY), p = x, n = axis;
+  for (; n >= 16; n -= 16) { m4 = f32x4.pmax(f32x4.pmax(v128.load(p), v128.load(p, 16)), f32x4.pmax(f32x4.pmax(v128.load(p, 32), v128.load(p, 48)), m4)); p += 64; }
   for (; n >= 4; n -= 4) { m4 = f32x4.pmax(v128.load(p), m4); p += 16; }
   for (; n > 0; --n) { m4 = f32x4.pmax(v128.load32_splat(p), m4); p += 4; }
   const top = f32x4.splat(maxLanes(m4));`;
 
-/** Sum of e^(x - top), stored on the way when \`to\` is a pointer. */
+/** e^(v - top), v at most top. */
+const power = (v: string) => `pow2_below(f32x4.mul(f32x4.sub(${v}, top), f32x4.splat(${LOG2E})))`;
+
+/** Sum of e^(x - top), stored on the way when `to` is a pointer. */
 const sumLine = (to: boolean) => `let s4 = f32x4.splat(0); p = x; ${to ? "let q = y;" : ""}
   for (n = axis; n >= 16; n -= 16) { ${seq(4)
     .map(
       (u) =>
-        `{ const e = exp4(f32x4.sub(v128.load(p, ${u * 16}), top)); s4 = f32x4.add(s4, e); ${to ? `v128.store(q, e, ${u * 16});` : ""} }`,
+        `{ const e = ${power(`v128.load(p, ${u * 16})`)}; s4 = f32x4.add(s4, e); ${to ? `v128.store(q, e, ${u * 16});` : ""} }`,
     )
     .join(" ")} p += 64; ${to ? "q += 64;" : ""} }
-  for (; n > 0; n -= 4) { let e = exp4(f32x4.sub(part(p, n), top)); if (n < 4) e = v128.and(e, lanes(n));
+  for (; n > 0; n -= 4) { let e = ${power("part(p, n)")}; if (n < 4) e = v128.and(e, lanes(n));
    s4 = f32x4.add(s4, e); ${to ? "putPart(q, e, n); q += 16;" : ""} p += 16; }
   const total = f32x4.splat(sumLanes(s4));`;
 
 const column = (sum: string, last: string) => `let xi = x, yi = y;
   for (let n = inner; n > 0; n -= 4) { let p = xi, q = yi, top = f32x4.splat(f32.NEGATIVE_INFINITY), total = f32x4.splat(0);
    for (let a: i32 = 0; a < axis; ++a) { top = f32x4.pmax(part(p, n), top); p += sa; }
-   p = xi; for (let a: i32 = 0; a < axis; ++a) { const e = exp4(f32x4.sub(part(p, n), top)); total = f32x4.add(total, e); ${sum} p += sa; }
+   p = xi; for (let a: i32 = 0; a < axis; ++a) { const e = ${power("part(p, n)")}; total = f32x4.add(total, e); ${sum} p += sa; }
    ${last}
    xi += 16; yi += 16; }
   x += so; y += yo;`;
@@ -44,12 +49,13 @@ const softmaxKernel: KernelSource = {
   body: forward(
     both(
       `${greatestLine} ${sumLine(true)}
-  q = y; for (n = axis; n >= 4; n -= 4) { v128.store(q, f32x4.div(v128.load(q), total)); q += 16; }
-  if (n > 0) putPart(q, f32x4.div(part(q, n), total), n);
+  const share = f32x4.div(f32x4.splat(1), total);
+  q = y; for (n = axis; n >= 4; n -= 4) { v128.store(q, f32x4.mul(v128.load(q), share)); q += 16; }
+  if (n > 0) putPart(q, f32x4.mul(part(q, n), share), n);
   x += so; y += yo;`,
       column(
         "putPart(q, e, n); q += ya;",
-        "q = yi; for (let a: i32 = 0; a < axis; ++a) { putPart(q, f32x4.div(part(q, n), total), n); q += ya; }",
+        "const share = f32x4.div(f32x4.splat(1), total); q = yi; for (let a: i32 = 0; a < axis; ++a) { putPart(q, f32x4.mul(part(q, n), share), n); q += ya; }",
       ),
     ),
   ),
