@@ -64,29 +64,37 @@ export function balanced(rowPtr: Int32Array, pieces: number, block = 1): number[
   return [...bounds, n * block];
 }
 
-/** Bands of rows whose strips do not touch each other's pixels (the last vector of a strip ends up to 12 bytes past it). */
-function bands({ geometry, lanes }: Planes, threads: number): number[] | undefined {
+/**
+ * Bands of rows whose strips do not touch each other's pixels: the last vector of a strip ends up to 12 bytes past it, unless kernels are
+ * `exact`.
+ */
+function bands({ geometry, lanes }: Planes, threads: number, exact: boolean): number[] | undefined {
   const { h, pitch } = geometry;
-  const step = lanes === 4 || pitch % 4 === 0 ? 1 : pitch % 2 === 0 ? 2 : 4;
+  const step = exact || lanes === 4 || pitch % 4 === 0 ? 1 : pitch % 2 === 0 ? 2 : 4;
   if (h < threads * step) return undefined;
   const bounds = evenly(h, threads, step);
   const most = Math.max(...bounds.slice(1).map((bound, i) => bound - bounds[i]!));
   return most * threads <= h * UNEVEN ? bounds : undefined;
 }
 
-/** The cut of planes; `bounds` are those of the ranges of channels, should it come to them. */
-export function cutPlanes(l: Lowering, layout: Planes, bounds?: readonly number[]): Cut {
+/**
+ * The cut of planes.
+ * @param bounds those of the ranges of channels, should it come to them
+ * @param exact  no kernel writes past the last pixel of its strip
+ */
+export function cutPlanes(l: Lowering, layout: Planes, bounds?: readonly number[], exact = false): Cut {
   const { threads } = l.options;
   const { groups, geometry } = layout;
   if (enough(groups, threads) || layout.group < LEAST_BYTES) return byGroups(l, layout);
-  const rows = bands(layout, threads);
+  const rows = bands(layout, threads, exact);
   if (!rows) return cutChannels(l, layout, bounds);
   const { h, pitch } = geometry;
   // Halves of planes of any height line up.
-  const exact = rows.every((row, i) => row * threads === h * i);
+  const even = rows.every((row, i) => row * threads === h * i);
+  const own = even ? "" : `:${h}x${pitch}${exact ? " exact" : ""}`;
   return {
     by: "rows",
-    domain: { key: `rows:${groups}:${threads}${exact ? "" : `:${h}x${pitch}`}`, units: groups * threads, parts: threads },
+    domain: { key: `rows:${groups}:${threads}${own}`, units: groups * threads, parts: threads },
     bounds: [0, layout.c],
     piece(unit) {
       const group = Math.floor(unit / threads);
@@ -101,7 +109,7 @@ export function cutChannels(l: Lowering, layout: Planes, bounds?: readonly numbe
   const { threads } = l.options;
   const { groups, c, geometry } = layout;
   if (enough(groups, threads) || layout.group < LEAST_BYTES || c < threads * LEAST_RANGE) return byGroups(l, layout);
-  const all = bounds && bounds.at(-1) === c ? bounds : evenly(c, threads, LEAST_RANGE);
+  const all = bounds && bounds.length > 2 && bounds.at(-1) === c ? bounds : evenly(c, threads, LEAST_RANGE);
   const ranges = all.length - 1;
   return {
     by: "channels",

@@ -10,7 +10,9 @@ import {
   meanInt8Op,
   type ParamLayout,
   type Program,
+  pad,
   quantiseOp,
+  slice,
   trace,
   type Value,
   withLayouts,
@@ -19,11 +21,15 @@ import { createEngine, type Engine } from "./engine.js";
 import type { Int8Param } from "./int8-param.js";
 
 let engine: Engine;
+const several: Engine[] = [];
 beforeAll(async () => {
   engine = await createEngine();
-  await engine.enableInt8();
+  for (const threads of [2, 3]) several.push(await createEngine({ threads }));
+  for (const one of [engine, ...several]) await one.enableInt8();
 });
-afterAll(() => engine.close());
+afterAll(() => {
+  for (const one of [engine, ...several]) one.close();
+});
 
 const X = { scale: 0.05, zero: 50 };
 const Y = { scale: 0.13, zero: 9 };
@@ -65,7 +71,7 @@ const picture = (rng: Rng, shape: readonly number[]) =>
   );
 
 /** Outputs of engine and interpreter; `held` gives the weight to the store as whole numbers. */
-function both(program: Program, params: Record<string, Tensor>, x: Tensor, held?: Int8Param) {
+function both(program: Program, params: Record<string, Tensor>, x: Tensor, held?: Int8Param, on = engine) {
   const layouts: Record<string, ParamLayout> = held ? { w: { kind: "int8" } } : {};
   const laid = withLayouts(program, layouts);
   const specs = Object.fromEntries(
@@ -74,12 +80,13 @@ function both(program: Program, params: Record<string, Tensor>, x: Tensor, held?
       { shape: params[path]!.shape, ...(layouts[path] && { layout: layouts[path] }) },
     ]),
   );
-  const store = engine.params(specs, { ...params, ...(held ? { w: held } : {}) });
-  const plan = engine.compile(laid, store, { frozen: true });
+  const store = on.params(specs, { ...params, ...(held ? { w: held } : {}) });
+  const plan = on.compile(laid, store, { frozen: true });
   const got = plan.run({ x })["y"]!.data.slice();
+  const domains = plan.intervals.flatMap(({ lanes }) => lanes.map(({ domain }) => domain.split(":")[0]!));
   plan.close();
   store.close();
-  return { got, want: interpret(program, { params, inputs: { x } }).outputs["y"]!.data };
+  return { got, domains, want: interpret(program, { params, inputs: { x } }).outputs["y"]!.data };
 }
 
 const bytesOf = (x: Value): Value => x.graph.emit(quantiseOp, [x], X)[0]!;
@@ -157,6 +164,89 @@ it("depthwise, max pooling, mean and classifier in a row", () => {
     );
     const { got, want } = both(program, params, x);
     expect(got, `round ${round}`).toEqual(want);
+  }
+});
+
+it.each([
+  ["even rows", 32, 1],
+  ["rows that four does not divide", 28, 1],
+  ["rows that do not halve: channels", 14, 1],
+  ["odd rows and columns", 21, 1],
+  ["three images", 16, 3],
+])("threads: a residual network, shortcuts, depthwise, pooling and classifier; %s", (_, size, n) => {
+  const rng = createRng(size);
+  const x = picture(rng, [n, 6, size, size]);
+  const wide = 48;
+  const shapes = {
+    a: [wide, 6, 3, 3],
+    b: [wide, wide, 3, 3],
+    d: [wide, 1, 3, 3],
+    e: [2 * wide, wide, 1, 1],
+    s: [2 * wide, 2 * wide, 3, 3],
+    l: [301, 2 * wide],
+  };
+  const params: Record<string, Tensor> = {};
+  for (const [name, shape] of Object.entries(shapes))
+    for (const [part, value] of Object.entries(weightsOf(rng, shape, name === "d" || name === "l" ? 0 : 0.6).params))
+      params[`${name}_${part}`] = value;
+  const program = trace(
+    ({ params: p, inputs }) => {
+      const { graph } = inputs["x"]!;
+      const zeroed = { ...ROUNDING, yZero: 0, yScale: 0.5 };
+      const conv = (
+        from: Value,
+        name: string,
+        range: { scale: number; zero: number },
+        more: object = {},
+        residual: Value[] = [],
+      ) => {
+        const pad = shapes[name as "a"].length > 3 && shapes[name as "a"][3] === 3 ? 1 : 0;
+        const attrs = {
+          stride: [1, 1],
+          padding: [pad, pad, pad, pad],
+          dilation: [1, 1],
+          groups: 1,
+          ...zeroed,
+          xScale: range.scale,
+          xZero: range.zero,
+        };
+        return graph.emit(conv2dInt8Op, [from, p[`${name}_w`]!, p[`${name}_scale`]!, p[`${name}_bias`]!, ...residual], {
+          ...attrs,
+          ...more,
+        })[0]!;
+      };
+      const own = { scale: 0.5, zero: 0 };
+      const first = conv(bytesOf(inputs["x"]!), "a", X);
+      const summed = conv(first, "b", own, { rScale: own.scale, rZero: own.zero }, [first]);
+      const deep = conv(summed, "d", own, { groups: wide });
+      const [smaller] = graph.emit(maxPoolInt8Op, [deep], { kernel: [3, 3], stride: [1, 1], padding: [1, 1, 1, 1] });
+      const point = conv(smaller!, "e", own);
+      // A shortcut without weights, as residual networks for small pictures have it: every other pixel, channels of zeros around.
+      const _half = Math.ceil(size / 2);
+      const skipped = slice(floatsOf(summed, own), [0, 0, 0, 0], [n, wide, size, size], [1, 1, 2, 2]);
+      const padded = pad(skipped, [0, wide / 2, 0, 0], [0, wide / 2, 0, 0]);
+      const [short] = graph.emit(quantiseOp, [padded], own);
+      const strided = conv(point, "s", own, { stride: [2, 2], rScale: own.scale, rZero: own.zero }, [short!]);
+      const [flat] = graph.emit(meanInt8Op, [strided], {
+        ...ROUNDING,
+        xScale: 0.5,
+        xZero: 0,
+        yScale: 0.1,
+        yZero: 3,
+        keepDims: false,
+      });
+      const [y] = graph.emit(linearInt8Op, [flat!, p["l_w"]!, p["l_scale"]!, p["l_bias"]!], { xScale: 0.1, xZero: 3 });
+      return { outputs: { y: y! } };
+    },
+    { inputs: { x: { shape: x.shape } }, params: spec(params) },
+  );
+  const one = both(program, params, x);
+  expect(one.got).toEqual(one.want);
+  expect(new Set(one.got).size).toBeGreaterThan(100);
+  for (const on of several) {
+    const { got, domains } = both(program, params, x, undefined, on);
+    expect(got).toEqual(one.want);
+    if (n === 1) expect(domains.some((domain) => domain === "rows" || domain === "channels")).toBe(true);
   }
 });
 

@@ -94,11 +94,29 @@ describe.each(FLAVORS.length > 1 ? (["plain", "relaxed", "madd"] as const) : (["
             const weight = bytes(c * 12, extreme ? 127 : -127, 127);
             // The fourth byte of each four weights is no tap.
             for (let k = 0; k < c * 12; k++) kernels.views().u8[weight + k * 4 + 3] = 0;
-            run(`q8_dw3_s${stride}` as KernelName, {
-              ...{ c, h, w, x: bytes((c * xh * xrs) / 4 + 4, extreme ? 127 : 0, 127) + 4, xps: xh * xrs, xrs, xh, xw },
-              ...{ y: b.room((c * h * yrs) / 4 + 4), yps: h * yrs, yrs, weight, bias: integers(c * 4, -2000, 2000), scale },
-              ...{ lo: 0, hi: extreme ? 127 : 100, zero: extreme ? 5 : 0, pad },
-            });
+            const x = bytes((c * xh * xrs) / 4 + 4, extreme ? 127 : 0, 127) + 4;
+            const out = { y: b.room((c * h * yrs) / 4 + 4), yps: h * yrs, yrs };
+            const rest = {
+              weight,
+              bias: integers(c * 4, -2000, 2000),
+              scale,
+              lo: 0,
+              hi: extreme ? 127 : 100,
+              zero: extreme ? 5 : 0,
+              pad,
+            };
+            // In one piece, and in two bands of rows.
+            for (const [r0, end] of h > 1
+              ? ([
+                  [0, h],
+                  [0, h >> 1],
+                  [h >> 1, h],
+                ] as const)
+              : ([[0, h]] as const))
+              run(`q8_dw3_s${stride}` as KernelName, {
+                ...{ c, h: end - r0, w, x: x + r0 * stride * xrs, xps: xh * xrs, xrs, xh, xw, r0 },
+                ...{ ...out, y: out.y + r0 * yrs, ...rest },
+              });
             cases++;
           }
         }
@@ -143,7 +161,9 @@ describe.each(FLAVORS.length > 1 ? (["plain", "relaxed", "madd"] as const) : (["
       b.reset();
       const pool = { c: 8, oh: 4, ow: 3, kh: 3, kw: 3, sy: 2, sx: 2, py: 1, px: 1, h: 7, w: 6 };
       run("q8_maxpool", { ...pool, x: bytes(2 * 7 * 6, 0, 127), xps: 168, xrs: 24, y: b.room(2 * 12), yps: 48, yrs: 12 });
-      run("q8_border", { c: 2, h: 3, wbytes: 8, base: bytes(64, 0, 127), ps: 96, p0: 20, rs: 16, value: 64 });
+      run("q8_border", { c: 2, h: 3, wbytes: 8, base: bytes(64, 0, 127), ps: 96, p0: 20, pe: 96, rs: 16, value: 64 });
+      // A band of rows: what lies after it is the next one's.
+      run("q8_border", { c: 2, h: 2, wbytes: 8, base: bytes(64, 0, 127), ps: 96, p0: 4, pe: 36, rs: 16, value: 64 });
       run("q8_fill", { bytes: 12, y: b.room(4), value: 64 });
     });
   },

@@ -1,10 +1,12 @@
 /** Reshape, transpose, slice, pad, concat: copies, or nothing where memory already lies right. */
 import { InputError, sizeOf, stridesOf } from "../../core/index.js";
 import type { Operation } from "../../program/index.js";
-import { cutRows } from "../cut.js";
+import { cutPlanes, cutRows, pixelOf } from "../cut.js";
 import { type Planes, planesOf, sameLayout } from "../layout.js";
 import { at, type Lowering, local, ONE, type Placed, whole } from "../lowering.js";
+import type { PlacedPlanes } from "../placed.js";
 import type { Call } from "../step.js";
+import { clearPiece } from "./convert.js";
 import { alias } from "./elementwise.js";
 
 /** Another shape for the same row-major memory. */
@@ -162,30 +164,28 @@ function slicePlanes(l: Lowering, from: Placed, y: number, starts: readonly numb
   const b = to.layout as Planes;
   const [, c0, y0, x0] = starts as [number, number, number, number];
   const [, cs, sy, sx] = steps as [number, number, number, number];
-  const origin = a.origin + c0 * a.plane + y0 * a.row + x0 * a.lanes * 4;
+  const cut = cutPlanes(l, b, l.bounds.get(from.buffer));
+  const aligned = {
+    groups: true,
+    rows: y0 === 0 && a.geometry.h === h * sy,
+    channels: c0 === 0 && cs === 1 && a.c === c,
+  }[cut.by];
   l.step({
     name: "slice",
-    domain: l.groupDomain(a),
-    reads: [local(from)],
+    domain: cut.domain,
+    reads: [aligned ? local(from) : whole(from)],
     writes: [local(to)],
     emit(call, { unit }) {
-      const x = at(from) + unit * a.group + origin;
-      const z = at(to) + unit * b.group + b.origin;
+      const piece = cut.piece(unit);
+      const source = { ...piece, c0: c0 + piece.c0 * cs, r0: y0 + piece.r0 * sy };
       call(a.lanes === 4 ? "phase_copy_n4" : "phase_copy_n1", {
-        c,
-        h,
-        w,
-        x,
-        xps: a.plane * cs,
-        xrs: a.row,
-        sy,
-        sx,
-        y: z,
-        yps: b.plane,
-        yrs: b.row,
+        ...{ c: piece.c, h: piece.rows, w, sy, sx },
+        ...{ x: pixelOf(from as PlacedPlanes, source) + x0 * a.lanes * 4, xps: a.plane * cs, xrs: a.row },
+        ...{ y: pixelOf(to as PlacedPlanes, piece), yps: b.plane, yrs: b.row },
       });
     },
   });
+  l.bounds.set(to.buffer, cut.bounds);
 }
 
 /** The adjoint of slice: x's values in a box of zeros. */
@@ -195,6 +195,13 @@ export function lowerScatterSlice(l: Lowering, operation: Operation): void {
   const starts = operation.attrs["starts"] as readonly number[];
   const steps = operation.attrs["steps"] as readonly number[];
   boxIntoZeros(l, x, y, starts, steps, "scatterSlice", 0);
+}
+
+/** Which of n things that stand at start, start + step, ... lie in [first, first + size). */
+function inside(first: number, size: number, start: number, step: number, n: number): { from: number; count: number } {
+  const clamp = (i: number) => Math.min(n, Math.max(0, Math.ceil(i)));
+  const from = clamp((first - start) / step);
+  return { from, count: clamp((first + size - start) / step) - from };
 }
 
 /** Constant borders around x. */
@@ -233,30 +240,27 @@ function boxIntoZeros(
       const [, c, h, w] = shape as [number, number, number, number];
       const [, c0, y0, x0] = starts as [number, number, number, number];
       const [, cs, sy, sx] = steps as [number, number, number, number];
+      const cut = cutPlanes(l, b);
+      const aligned = cut.by === "groups" || (cut.by === "rows" && y0 === 0 && sy === 1 && h === b.geometry.h);
       l.step({
         name,
-        domain: l.groupDomain(a),
-        reads: [local(placed)],
+        domain: cut.domain,
+        reads: [aligned ? local(placed) : whole(placed)],
         writes: [local(to)],
         emit(call, { unit }) {
-          const base = at(to) + unit * b.group;
-          call("zero", { bytes: b.group, y: base });
-          const wide = base + b.origin + c0 * b.plane + y0 * b.row + x0 * b.lanes * 4;
+          const piece = cut.piece(unit);
+          clearPiece(call, to as PlacedPlanes, cut, piece);
+          const own = { c: inside(piece.c0, piece.c, c0, cs, c), r: inside(piece.r0, piece.rows, y0, sy, h) };
+          if (own.c.count <= 0 || own.r.count <= 0) return;
+          const target = { ...piece, c0: c0 + own.c.from * cs, r0: y0 + own.r.from * sy };
           call(a.lanes === 4 ? "phase_add_n4" : "phase_add_n1", {
-            c,
-            h,
-            w,
-            x: wide,
-            xps: b.plane * cs,
-            xrs: b.row,
-            sy,
-            sx,
-            y: at(placed) + unit * a.group + a.origin,
-            yps: a.plane,
-            yrs: a.row,
+            ...{ c: own.c.count, h: own.r.count, w, sy, sx },
+            ...{ x: pixelOf(to as PlacedPlanes, target) + x0 * b.lanes * 4, xps: b.plane * cs, xrs: b.row },
+            ...{ y: pixelOf(placed as PlacedPlanes, { ...piece, c0: own.c.from, r0: own.r.from }), yps: a.plane, yrs: a.row },
           });
         },
       });
+      l.bounds.set(to.buffer, cut.bounds);
       to.clean = true;
       return;
     }

@@ -66,6 +66,7 @@ type DepthwiseArgs = Args<
   | "xh"
   | "xw"
   | "pad"
+  | "r0"
 >;
 
 const depthwise =
@@ -79,7 +80,7 @@ const depthwise =
             for (let i = 0; i < 3; i++) {
               for (let j = 0; j < 3; j++) {
                 const [row, column] = [r * stride + i - a.pad, q * stride + j - a.pad];
-                if (row < 0 || row >= a.xh || column < 0 || column >= a.xw) continue;
+                if (row + a.r0 * stride < 0 || row + a.r0 * stride >= a.xh || column < 0 || column >= a.xw) continue;
                 const x = u8[a.x + g * a.xps + row * a.xrs + column * 4 + c]!;
                 sum += x * i8(u8, a.weight + g * 48 + i * 16 + c * 4 + j);
               }
@@ -156,10 +157,10 @@ export function q8_maxpool(
   }
 }
 
-/** Everything outside the pixels of c planes. */
-export function q8_border({ u8 }: Views, a: Args<"c" | "h" | "wbytes" | "base" | "ps" | "p0" | "rs" | "value">): void {
+/** Everything outside the pixels of h rows, in the first pe bytes of c planes. */
+export function q8_border({ u8 }: Views, a: Args<"c" | "h" | "wbytes" | "base" | "ps" | "p0" | "pe" | "rs" | "value">): void {
   for (let g = 0; g < a.c; g++) {
-    for (let at = 0; at < a.ps; at++) {
+    for (let at = 0; at < a.pe; at++) {
       const inside = at - a.p0;
       const pixel = inside >= 0 && inside < a.rs * a.h && inside % a.rs < a.wbytes;
       if (!pixel) u8[a.base + g * a.ps + at] = a.value;

@@ -7,7 +7,7 @@ import { type KernelSource, seq, type Template } from "../emit.js";
 import { begin, dots, type Int8Flavor } from "./arithmetic.js";
 
 /**
- * Depthwise 3x3, zero point 0 of x, `pad` rows and columns of zeros before: 1, or with stride 2 also 0 (as TensorFlow pads even planes). Sixteen bytes hold four pixels of a row; transposed, each i32 lane holds one channel of
+ * Depthwise 3x3 of h output rows from row r0 on (x and y point there; xh and xw are the whole input's), zero point 0 of x, `pad` rows and columns of zeros before: 1, or with stride 2 also 0 (as TensorFlow pads even planes). Sixteen bytes hold four pixels of a row; transposed, each i32 lane holds one channel of
  * those four pixels: three taps of an output pixel, and (stride 1) of its right neighbour with the weights moved on by a byte.
  */
 function depthwise(flavor: Int8Flavor, stride: 1 | 2): KernelSource {
@@ -35,7 +35,7 @@ function depthwise(flavor: Int8Flavor, stride: 1 | 2): KernelSource {
     name: `q8_dw3_s${stride}`,
     params: [
       "c: i32", "h: i32", "w: i32", "x: usize", "xps: usize", "xrs: usize", "y: usize", "yps: usize", "yrs: usize",
-      "weight: usize", "bias: usize", "scale: usize", "lo: i32", "hi: i32", "zero: i32", "xh: i32", "xw: i32", "pad: i32",
+      "weight: usize", "bias: usize", "scale: usize", "lo: i32", "hi: i32", "zero: i32", "xh: i32", "xw: i32", "pad: i32", "r0: i32",
     ], // biome-ignore format: a table
     body: `
  ${begin("scale")}
@@ -53,7 +53,7 @@ function depthwise(flavor: Int8Flavor, stride: 1 | 2): KernelSource {
   const b = v128.load(bias), f = v128.load(scale);
   let o = y, p1 = x;
   for (let r: i32 = 0; r < h; ++r) {
-   const p0 = p1 - xrs, p2 = p1 + xrs; const top = pad != 0 && r == 0, bottom = r * ${stride} + 2 - pad >= xh;
+   const p0 = p1 - xrs, p2 = p1 + xrs; const top = pad != 0 && r0 + r == 0, bottom = (r0 + r) * ${stride} + 2 - pad >= xh;
    ${depthwiseRow(vector)}
    o += yrs; p1 += xrs * ${stride};
   }
@@ -155,13 +155,13 @@ const maximum: KernelSource = {
 };
 
 const border: KernelSource = {
-  // everything outside the pixels of c planes
+  // everything outside the pixels of h rows of c planes: p0 bytes before the first, all between them, the rest of pe bytes after the last
   name: "q8_border",
-  params: ["c: i32", "h: i32", "wbytes: usize", "base: usize", "ps: usize", "p0: usize", "rs: usize", "value: i32"],
+  params: ["c: i32", "h: i32", "wbytes: usize", "base: usize", "ps: usize", "p0: usize", "pe: usize", "rs: usize", "value: i32"],
   body: `for (let g: i32 = 0; g < c; ++g) {
   let p = base + p0; memory.fill(base, u8(value), p0);
   for (let r: i32 = 1; r < h; ++r) { memory.fill(p + wbytes, u8(value), rs - wbytes); p += rs; }
-  p += wbytes; base += ps; memory.fill(p, u8(value), base - p);
+  p += wbytes; memory.fill(p, u8(value), base + pe - p); base += ps;
  }`,
 };
 
