@@ -26,8 +26,9 @@ import { INT8_FIRST, int8Templates } from "../src/kernels/templates/int8/index.j
 const root = fileURLToPath(new URL("..", import.meta.url));
 const out = join(root, "src/kernels/generated");
 const asc = createRequire(import.meta.url).resolve("assemblyscript/bin/asc.js");
-const COMMON =
-  "--runtime stub --noAssert --enable simd --importMemory --initialMemory 1 --maximumMemory 65536 --memoryBase 1024".split(" ");
+const COMMON = "--runtime stub --noAssert --enable simd --importMemory --initialMemory 1 --maximumMemory 65536".split(" ");
+/** Where a module's data begins: after the memory of the dispatcher; the engine's constants lie in it, between the words of threads and of single calls. */
+const [BASE, ENGINE_BASE] = ["--memoryBase 1024", "--memoryBase 128"].map((flag) => flag.split(" ")) as [string[], string[]];
 
 /** The browser's module is made small: hot loops come out the same, dispatch and the rest shorter. */
 const [FAST, SMALL] = ["-O3", "-Oz"];
@@ -132,7 +133,7 @@ export const version: i32 = ${version};
 }
 
 mkdirSync(out, { recursive: true });
-const threads = ["--sharedMemory", "--enable", "threads"];
+const threads = [...ENGINE_BASE, "--sharedMemory", "--enable", "threads"];
 const plain = assemble("plain");
 const relaxed = assemble("relaxed");
 const made = await Promise.all([
@@ -150,7 +151,7 @@ for (const file of existsSync(modules) ? readdirSync(modules) : []) {
     const parts = [...source.matchAll(/from "\.\/(parts\/[\w.-]+)"/g)].map(
       ([, part]): Made => [`${part}.ts`, readFileSync(join(modules, `${part}.ts`), "utf8")],
     );
-    made.push(await compile(file.slice(0, -".as.ts".length), source, [FAST], parts));
+    made.push(await compile(file.slice(0, -".as.ts".length), source, [FAST, ...BASE], parts));
   }
 }
 const signatures = join(out, "signatures.ts");

@@ -95,8 +95,11 @@ export function pow2(t: number): number {
   return f(f(f(horner(r, POLY.pow2) * r) + 1) * fromBits((k + 127) << 23));
 }
 
-/** 2^t for t <= 0, below 2^-126 zero. */
-export const pow2Below = (t: number): number => (t < -126 ? 0 : pow2(t));
+/** e^x for x <= 0, below 2^-126 zero. */
+export function expBelow(x: number): number {
+  const t = f(x * f(LOG2E));
+  return t < -126 ? 0 : pow2(t);
+}
 
 function geluPower(x: number): number {
   const t = f(horner(f(x * x), GELU_POWER) * x);

@@ -1,8 +1,7 @@
 /** References of templates/softmax.ts. Along a contiguous axis four partial sums take the elements in turn. */
 
-import { LOG2E } from "../templates/maths.js";
 import type { Reference } from "./differential.js";
-import { exp, log, pow2Below } from "./maths.js";
+import { exp, expBelow, log } from "./maths.js";
 import { add, columns, tree } from "./reduce.js";
 
 const f = Math.fround;
@@ -21,7 +20,7 @@ export function axisSum(line: boolean, n: number, term: (a: number) => number): 
 }
 
 /** e^(x - top). */
-const power = (x: number, top: number): number => pow2Below(f(f(x - top) * f(LOG2E)));
+const power = (x: number, top: number): number => expBelow(f(x - top));
 
 const forward =
   (value: (x: number, top: number, total: number) => number): Reference =>

@@ -1,6 +1,7 @@
 /** Flat and row-wise passes: functions of one, two and three tensors, sums of parts, strided copies, conversions. */
 import { BINARY, type BinaryKind, UNARY, type UnaryKind } from "../kinds.js";
 import { type Flavor, INLINE, type KernelSource, seq, type Template } from "./emit.js";
+import { abreast, STEPS } from "./maths.js";
 import { flat, type Place, strip } from "./strip.js";
 
 const ONE = "f32x4.splat(1)";
@@ -32,8 +33,8 @@ const CHEAP: Partial<Record<UnaryKind, string>> = {
 };
 
 /**
- * Functions of a vector `v` that cost more than the memory that they touch. The common ones take several vectors a turn (`TURN`): the compiler makes
- * their constants anew in every turn.
+ * Functions of a vector `v` that cost more than the memory that they touch. The common ones (`STEPS`) take four vectors a turn, which share the loads of
+ * constants.
  */
 const DEAR: Partial<Record<UnaryKind, string>> = {
   exp: "exp4(v)",
@@ -49,15 +50,11 @@ const DEAR: Partial<Record<UnaryKind, string>> = {
   erf: "erf4(v)",
 };
 
-/** Vectors a turn. */
-const TURN: Partial<Record<UnaryKind, number>> = { sigmoid: 2, gelu: 4 };
-
-const turn = (count: number | undefined, f: string): string =>
-  count === undefined
-    ? ""
-    : `for (; n >= ${count * 4}; n -= ${count * 4}) { ${seq(count)
-        .map((u) => `{ const v = v128.load(x, ${u * 16}); v128.store(y, ${f}, ${u * 16}); }`)
-        .join(" ")} x += ${count * 16}; y += ${count * 16}; }`;
+/** Four vectors a turn, abreast. */
+const turn = (kind: string): string =>
+  kind in STEPS
+    ? `for (; n >= 16; n -= 16) { ${abreast(4, ["const $v = v128.load(x, #);", ...STEPS[kind as keyof typeof STEPS], "v128.store(y, $e, #);"])} x += 64; y += 64; }`
+    : "";
 
 /** @param unroll vectors a turn of the loops at memory speed; with 1 the dear functions stand in one loop each */
 const unary = (unroll: number): KernelSource => ({
@@ -74,7 +71,7 @@ ${Object.entries(CHEAP)
 ${Object.entries(DEAR)
   .map(
     ([kind, f]) =>
-      `case ${UNARY[kind as UnaryKind]}: ${unroll > 1 ? turn(TURN[kind as UnaryKind], f) : ""}
+      `case ${UNARY[kind as UnaryKind]}: ${unroll > 1 ? turn(kind) : ""}
  for (; n > 0; n -= 4) { const v = part(x, n); putPart(y, ${f}, n); x += 16; y += 16; } break;`,
   )
   .join("\n")}

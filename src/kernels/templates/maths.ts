@@ -4,9 +4,22 @@
  * 2^f / (1 + f p(f)) on |f| <= 1/2, fitted by least squares with Lawson's weights, relative error 2.0e-9 before rounding.
  * Errors are asserted in elementwise.test.ts.
  */
-import { INLINE, type Template } from "./emit.js";
+import { INLINE, seq, type Template } from "./emit.js";
 
-const splat = (v: number): string => `f32x4.splat(${Number.isInteger(v) ? v.toFixed(1) : v})`;
+/** Floats between the control block and the words of single calls (scripts/build-kernels.ts puts the constants there). */
+const MOST_CONSTANTS = 96;
+
+/** Bits of the constants, as they come up. */
+const pool: number[] = [];
+
+/** Four copies of the integer `bits`, from memory: V8 of Node 24 makes a constant vector anew at every use, in several instructions. */
+const bitsSplat = (bits: number): string => {
+  if (!pool.includes(bits)) pool.push(bits);
+  return `v128.load32_splat(CONSTANTS, ${pool.indexOf(bits) * 4})`;
+};
+
+/** Four copies of a float. */
+export const splat = (v: number): string => (v === 0 ? "f32x4.splat(0)" : bitsSplat(new Int32Array(Float32Array.of(v).buffer)[0]!));
 
 /** p[0] x^k + p[1] x^(k-1) + ... by Horner's rule, as an expression of `x`. */
 export const horner = (x: string, p: readonly number[]): string =>
@@ -44,26 +57,83 @@ export const GELU_CUBE = 0.044715;
 /** The tanh form is x / (1 + 2^t) with t = x (GELU_POWER[0] x^2 + GELU_POWER[1]). */
 export const GELU_POWER = [-2 * GELU_SCALE * GELU_CUBE * Math.LOG2E, -2 * GELU_SCALE * Math.LOG2E] as const;
 
+/**
+ * Statements done for n vectors before the next ones: a constant is loaded once for all of them. In the statements `$name` is a vector's own
+ * variable (name_0, name_1, ...), and `#` its distance in bytes from the first vector.
+ */
+export const abreast = (n: number, statements: readonly string[]): string =>
+  statements
+    .map((statement, i) => {
+      const loads = new Set<string>();
+      const text = statement.replaceAll(/v128\.load32_splat\(CONSTANTS, (\d+)\)/g, (load, at: string) => {
+        loads.add(`const c${i}_${at} = ${load};`);
+        return `c${i}_${at}`;
+      });
+      return [...loads, ...seq(n).map((u) => text.replaceAll(/\$(\w+)/g, `$1_${u}`).replaceAll("#", String(u * 16)))].join(" ");
+    })
+    .join("\n ");
+
+/** Horner's rule as statements. */
+const hornerSteps = (sum: string, x: string, p: readonly number[]): string[] => [
+  `let ${sum} = f32x4.add(f32x4.mul(${x}, ${splat(p[0]!)}), ${splat(p[1]!)});`,
+  ...p.slice(2).map((c) => `${sum} = f32x4.add(f32x4.mul(${sum}, ${x}), ${splat(c)});`),
+];
+
+/** $e = e^$v: $v clamped to where the result is neither 0 nor infinite, x = k ln 2 + r, e^x = 2^k e^r; 2^k in two factors reaches subnormals. */
+const EXP_STEPS = [
+  `const $x = f32x4.pmin(f32x4.pmax($v, ${splat(-104)}), ${splat(89)}), $k = f32x4.nearest(f32x4.mul($x, ${splat(LOG2E)}));`,
+  `const $r = f32x4.sub(f32x4.sub($x, f32x4.mul($k, ${splat(LN2_HIGH)})), f32x4.mul($k, ${splat(LN2_LOW)}));`,
+  ...hornerSteps("$e", "$r", POLY.exp),
+  `$e = f32x4.add(f32x4.add(f32x4.mul($e, f32x4.mul($r, $r)), $r), ${splat(1)});`,
+  // k as an integer: added to 1.5 x 2^23 it stands in the last bits (for NaN anything: e is NaN then)
+  `const $i = i32x4.sub(f32x4.add($k, ${splat(12582912)}), ${bitsSplat(0x4b400000)}), $j = i32x4.shr_s($i, 1);`,
+  `$e = f32x4.mul(f32x4.mul($e, i32x4.shl(i32x4.add($j, ${bitsSplat(127)}), 23)), i32x4.shl(i32x4.add(i32x4.sub($i, $j), ${bitsSplat(127)}), 23));`,
+];
+
+/** $e = 2^$t for $t in [-126, 128] within 1.2e-7 of itself, t = k + f: k + 127 stands in the last bits of t + 1.5 x 2^23 + 127, the exponent of 2^k. */
+const POW2_STEPS = [
+  `const $k = f32x4.add($t, ${splat(POW2_SHIFT)}), $f = f32x4.sub($t, f32x4.sub($k, ${splat(POW2_SHIFT)}));`,
+  ...hornerSteps("$e", "$f", POLY.pow2),
+  `$e = f32x4.mul(f32x4.add(f32x4.mul($e, $f), ${splat(1)}), i32x4.shl($k, 23));`,
+];
+
+/** $e = e^$v for $v <= 0, below 2^-126 zero: within |v| 1e-7 of itself. */
+export const EXP_BELOW_STEPS = [
+  `const $t = f32x4.mul($v, ${splat(LOG2E)});`,
+  ...POW2_STEPS,
+  `$e = v128.andnot($e, f32x4.lt($t, ${splat(-126)}));`,
+];
+
+/** $e = 1 + 2^t, which GELU divides $v by. */
+const GELU_STEPS = [
+  `let $t = f32x4.mul(${horner("f32x4.mul($v, $v)", GELU_POWER)}, $v);`,
+  `$t = f32x4.pmin(f32x4.pmax($t, ${splat(-126)}), ${splat(128)});`,
+  ...POW2_STEPS,
+  `$e = f32x4.add($e, ${splat(1)});`,
+];
+
+/** Functions $e of $v for loops that take several vectors a turn. */
+export const STEPS = {
+  sigmoid: [
+    ...EXP_STEPS.map((s) => s.replaceAll("$v", "f32x4.neg($v)")),
+    `$e = f32x4.div(${splat(1)}, f32x4.add(${splat(1)}, $e));`,
+  ],
+  gelu: [...GELU_STEPS, "$e = f32x4.div($v, $e);"],
+} as const;
+
+const one = (name: string, steps: readonly string[]): string =>
+  `${INLINE}function ${name}(v_0: v128): v128 { ${abreast(1, steps)} return e_0; }`;
+
 const SELECT = (when: string, yes: string, no: string) => `v128.bitselect(${yes}, ${no}, ${when})`;
 const ABS = "f32x4.abs(x)";
 
 const helpers = `
-// x clamped to where the result is neither 0 nor infinite, x = k ln 2 + r, e^x = 2^k e^r; 2^k in two factors reaches subnormals
-${INLINE}function exp4(v: v128): v128 {
- const x = f32x4.pmin(f32x4.pmax(v, ${splat(-104)}), ${splat(89)});
- const k = f32x4.nearest(f32x4.mul(x, ${splat(LOG2E)}));
- const r = f32x4.sub(f32x4.sub(x, f32x4.mul(k, ${splat(LN2_HIGH)})), f32x4.mul(k, ${splat(LN2_LOW)}));
- const e = f32x4.add(f32x4.add(f32x4.mul(${horner("r", POLY.exp)}, f32x4.mul(r, r)), r), ${splat(1)});
- // k as an integer: added to 1.5 x 2^23 it stands in the last bits (for NaN anything: e is NaN then)
- const i = i32x4.sub(f32x4.add(k, ${splat(12582912)}), i32x4.splat(0x4b400000)), j = i32x4.shr_s(i, 1), l = i32x4.sub(i, j);
- const b = i32x4.splat(127);
- return f32x4.mul(f32x4.mul(e, i32x4.shl(i32x4.add(j, b), 23)), i32x4.shl(i32x4.add(l, b), 23));
-}
+${one("exp4", EXP_STEPS)}
 // subnormals are scaled up by 2^23; mantissa in [sqrt(1/2), sqrt(2)) minus 1
 ${INLINE}function log4(v: v128): v128 {
  const tiny = f32x4.lt(v, ${splat(1.1754943508222875e-38)});
  const s = ${SELECT("tiny", `f32x4.mul(v, ${splat(8388608)})`, "v")};
- const m = v128.or(v128.and(s, i32x4.splat(0x007fffff)), i32x4.splat(0x3f000000));
+ const m = v128.or(v128.and(s, ${bitsSplat(0x007fffff)}), ${splat(0.5)});
  const low = f32x4.lt(m, ${splat(Math.SQRT1_2)});
  const e0 = f32x4.convert_i32x4_s(i32x4.sub(i32x4.shr_u(s, 23), i32x4.splat(126)));
  const e = f32x4.sub(f32x4.sub(e0, v128.and(tiny, ${splat(23)})), v128.and(low, ${splat(1)}));
@@ -85,22 +155,13 @@ ${INLINE}function tanh4(x: v128): v128 {
  const t = ${ABS}, z = f32x4.mul(x, x);
  const near = f32x4.add(f32x4.mul(f32x4.mul(${horner("z", POLY.tanh)}, z), x), x);
  const far = f32x4.sub(${splat(1)}, f32x4.div(${splat(2)}, f32x4.add(exp4(f32x4.add(t, t)), ${splat(1)})));
- const sign = i32x4.splat(0x80000000);
+ const sign = ${bitsSplat(-0x80000000)};
  return ${SELECT(`f32x4.gt(t, ${splat(0.625)})`, "v128.or(far, v128.and(x, sign))", "near")};
 }
-${INLINE}function sigmoid4(x: v128): v128 { return f32x4.div(${splat(1)}, f32x4.add(${splat(1)}, exp4(f32x4.neg(x)))); }
-// 2^t for t in [-126, 128] within 1.2e-7 of itself, t = k + f: k + 127 stands in the last bits of t + 1.5 x 2^23 + 127, the exponent of 2^k
-${INLINE}function pow2(t: v128): v128 {
- const k = f32x4.add(t, ${splat(POW2_SHIFT)}), f = f32x4.sub(t, f32x4.sub(k, ${splat(POW2_SHIFT)}));
- return f32x4.mul(f32x4.add(f32x4.mul(${horner("f", POLY.pow2)}, f), ${splat(1)}), i32x4.shl(k, 23));
-}
-// 2^t for t <= 0, below 2^-126 zero
-${INLINE}function pow2_below(t: v128): v128 { return v128.andnot(pow2(t), f32x4.lt(t, ${splat(-126)})); }
-${INLINE}function gelu_power(x: v128): v128 {
- const t = f32x4.mul(${horner("f32x4.mul(x, x)", GELU_POWER)}, x);
- return f32x4.add(pow2(f32x4.pmin(f32x4.pmax(t, ${splat(-126)}), ${splat(128)})), ${splat(1)});
-}
 ${INLINE}function gelu4(x: v128): v128 { return f32x4.div(x, gelu_power(x)); }
+${INLINE}function sigmoid4(x: v128): v128 { return f32x4.div(${splat(1)}, f32x4.add(${splat(1)}, exp4(f32x4.neg(x)))); }
+${one("exp_below", EXP_BELOW_STEPS)}
+${one("gelu_power", GELU_STEPS)}
 // s + x s (1 - s) 2 GELU_SCALE (1 + 3 c x^2) with s = 1 / (1 + 2^t)
 ${INLINE}function gelu_slope(x: v128): v128 {
  const s = f32x4.div(${splat(1)}, gelu_power(x));
@@ -135,7 +196,7 @@ ${INLINE}function erf4(x: v128): v128 {
  let p = top;
  ${POLY.erfRest.map((c) => `p = f32x4.add(f32x4.mul(p, t), ${splat(c)});`).join(" ")}
  const far = f32x4.sub(${splat(1)}, exp4(f32x4.sub(f32x4.mul(p, t), t)));
- return ${SELECT(`f32x4.gt(t, ${splat(0.927734375)})`, "v128.or(far, v128.and(x, i32x4.splat(0x80000000)))", "near")};
+ return ${SELECT(`f32x4.gt(t, ${splat(0.927734375)})`, `v128.or(far, v128.and(x, ${bitsSplat(-0x80000000)}))`, "near")};
 }
 // x^y in double precision, rounded once: 2^(y log2 x) by a series of log and exp
 function pow1(x: f32, y: f32): f32 {
@@ -182,5 +243,6 @@ ${INLINE}function minLanes(v: v128): f32 { return min(min(f32x4.extract_lane(v, 
 
 /** No kernels: functions that the other templates use. */
 export function maths(): Template {
-  return { helpers, kernels: [] };
+  if (pool.length > MOST_CONSTANTS) throw new Error(`maths: ${pool.length} constants, there is room for ${MOST_CONSTANTS}`);
+  return { helpers: `const CONSTANTS: usize = memory.data<i32>([${pool}]);\n${helpers}`, kernels: [] };
 }

@@ -1,6 +1,6 @@
 /** Softmax, its logarithm and their gradients, on tensors seen as [outer][axis][inner] (see reduce.ts). */
-import { type KernelSource, seq, type Template } from "./emit.js";
-import { LOG2E } from "./maths.js";
+import type { KernelSource, Template } from "./emit.js";
+import { abreast, EXP_BELOW_STEPS } from "./maths.js";
 
 const DIMS = ["outer: i32", "axis: i32", "inner: i32"] as const;
 const FROM = ["x: usize", "so: usize", "sa: usize"] as const;
@@ -18,16 +18,11 @@ const greatestLine = `let m4 = f32x4.splat(f32.NEGATIVE_INFINITY), p = x, n = ax
   const top = f32x4.splat(maxLanes(m4));`;
 
 /** e^(v - top), v at most top. */
-const power = (v: string) => `pow2_below(f32x4.mul(f32x4.sub(${v}, top), f32x4.splat(${LOG2E})))`;
+const power = (v: string) => `exp_below(f32x4.sub(${v}, top))`;
 
 /** Sum of e^(x - top), stored on the way when `to` is a pointer. */
 const sumLine = (to: boolean) => `let s4 = f32x4.splat(0); p = x; ${to ? "let q = y;" : ""}
-  for (n = axis; n >= 16; n -= 16) { ${seq(4)
-    .map(
-      (u) =>
-        `{ const e = ${power(`v128.load(p, ${u * 16})`)}; s4 = f32x4.add(s4, e); ${to ? `v128.store(q, e, ${u * 16});` : ""} }`,
-    )
-    .join(" ")} p += 64; ${to ? "q += 64;" : ""} }
+  for (n = axis; n >= 16; n -= 16) { ${abreast(4, ["const $v = f32x4.sub(v128.load(p, #), top);", ...EXP_BELOW_STEPS, `s4 = f32x4.add(s4, $e); ${to ? "v128.store(q, $e, #);" : ""}`])} p += 64; ${to ? "q += 64;" : ""} }
   for (; n > 0; n -= 4) { let e = ${power("part(p, n)")}; if (n < 4) e = v128.and(e, lanes(n));
    s4 = f32x4.add(s4, e); ${to ? "putPart(q, e, n); q += 16;" : ""} p += 16; }
   const total = f32x4.splat(sumLanes(s4));`;
