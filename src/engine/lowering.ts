@@ -21,6 +21,7 @@ import {
   sameLayout,
 } from "./layout.js";
 import { convert, zeroBorders } from "./lower/convert.js";
+import { periodsOf } from "./period.js";
 import { type Placed, STRIP, whole } from "./placed.js";
 import { type Buffer, type Domain, ONE, type Step } from "./step.js";
 import type { Topology } from "./topology.js";
@@ -87,6 +88,8 @@ export class Lowering {
   readonly notes = new Map<string, Placed>();
   /** Where channels or features were cut into ranges, by the buffer that they lie in (see cut.ts). */
   readonly bounds = new Map<Buffer, readonly number[]>();
+  /** Of every value, the period along which it is cut (see period.ts), or 0. */
+  readonly periods: Int32Array;
   /** The memory of each param. */
   readonly homes = new Map<string, Placed>();
   /** Operation being lowered. */
@@ -116,6 +119,7 @@ export class Lowering {
     this.done = new Uint8Array(program.operations.length);
     this.#copies = program.values.map(() => []);
     this.#geometry = geometries(program);
+    this.periods = periodsOf(program);
     this.#ends = new Set([...Object.values(program.outputs), ...Object.values(program.updates)]);
   }
 

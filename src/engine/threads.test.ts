@@ -1,7 +1,7 @@
 /** The same bits for 1, 2 and 3 threads: work that is large enough to be cut, in every kind of domain. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createEngine, type Engine } from "./engine.js";
-import { type Case, convCase, imageCase, mlpCase, sequenceCase } from "./testing/networks.js";
+import { type Case, convCase, imageCase, mlpCase, recurrentCase, sequenceCase } from "./testing/networks.js";
 import type { Kind } from "./testing/sparse.js";
 
 const engines: Engine[] = [];
@@ -61,6 +61,18 @@ describe.each(["dense", "csr", "block2", "block4"] as Kind[])("%s", (kind) => {
     expect(two!.seen).toEqual(one!.seen);
     if (n < 3) expect(two!.domains.some((domain) => domain === "rows" || domain === "channels")).toBe(true);
     expect(three!.seen).toEqual(one!.seen);
+  });
+
+  it.each([false, true])("gates of a recurrent cell; weights in few rows: %s", (skewed) => {
+    const [one, two, three] = engines.map((engine) => inferred(engine, recurrentCase(kind, skewed)));
+    expect(one!.seen.every((data) => data.some((v) => v !== 0))).toBe(true);
+    expect(two!.seen).toEqual(one!.seen);
+    expect(three!.seen).toEqual(one!.seen);
+    expect(one!.domains).not.toContain("period");
+    expect(two!.domains).toContain("period");
+    // A product whose parts have unlike work is cut into ranges of like work.
+    const products = two!.domains.filter((domain) => ["slices", "rows of"].includes(domain)).length;
+    if (kind !== "dense") expect(products > 0).toBe(skewed);
   });
 
   it.each([70, 20, 3])("one row, and attention over %i positions", (m) => {

@@ -5,6 +5,7 @@ import type { Operation } from "../../program/index.js";
 import { cutColumns, cutOf, pieceStrip, pixelOf } from "../cut.js";
 import { type Layout, sameLayout, stripFloats } from "../layout.js";
 import { at, type Lowering, local, type Placed, whole } from "../lowering.js";
+import { cutPeriod, partsOf } from "../period.js";
 import type { PlacedPlanes } from "../placed.js";
 import type { Call, Domain } from "../step.js";
 import { binaryRows } from "./broadcast.js";
@@ -49,6 +50,16 @@ function workOn(l: Lowering, value: number, placed: Placed): Work {
       unit(unit) {
         const { s0, n, f0, f } = cut.piece(unit);
         return { from: s0 * 4 + f0 * layout.stride, outer: f, inner: n, stride: layout.stride, c0: f0 };
+      },
+    };
+  }
+  const cut = layout.kind === "rows" ? cutPeriod(l, value) : undefined;
+  if (cut) {
+    return {
+      domain: cut.domain,
+      unit(unit) {
+        const { from, outer, inner, stride } = partsOf(cut, unit, l.size(value));
+        return { from: from * 4, outer, inner, stride: stride * 4, c0: 0 };
       },
     };
   }

@@ -7,7 +7,8 @@ import type { Operation } from "../../program/index.js";
 import { balanced, cutColumns, cutFeatures } from "../cut.js";
 import { type Columns, columnsOf, ROWS } from "../layout.js";
 import { at, type Epilogue, type Lowering, local, ONE, type Placed, whole } from "../lowering.js";
-import type { Buffer, Domain } from "../step.js";
+import { cutPeriod, type PeriodCut, partsOf } from "../period.js";
+import type { Buffer, Call, Domain } from "../step.js";
 import { countsOf, liveCount, type Topology, transposed } from "../topology.js";
 import { runSlices, sliceBias, slicesOf } from "./sell.js";
 import { walkingStreams } from "./walk.js";
@@ -99,16 +100,20 @@ export function sparseProduct(l: Lowering, operation: Operation, forward: boolea
       });
       if (m === 1) {
         const kernel = GEMV_KERNELS[block];
+        const cut = periodOf(l, value, lists.starts(), block);
         const bounds = rowBounds(l, lists);
         const units = bounds.length - 1;
+        const rows = (row: number, m: number, call: Call) =>
+          call(kernel, { m, x: at(x), y: at(result) + row * block * 4, ...from(row) });
         l.step({
           name: "sparse matmul",
-          domain: units === 1 ? ONE : { key: `rows of:${pattern}:${forward}`, units, parts: units },
+          domain: cut?.domain ?? (units === 1 ? ONE : { key: `rows of:${pattern}:${forward}`, units, parts: units }),
           reads: [whole(x), ...reads],
-          writes: [whole(result)],
+          writes: [cut ? local(result) : whole(result)],
           emit(call, { unit }) {
-            const row = bounds[unit]!;
-            call(kernel, { m: bounds[unit + 1]! - row, x: at(x), y: at(result) + row * block * 4, ...from(row) });
+            if (!cut) return rows(bounds[unit]!, bounds[unit + 1]! - bounds[unit]!, call);
+            const parts = partsOf(cut, unit, f);
+            for (let i = 0; i < parts.outer; i++) rows((parts.from + i * parts.stride) / block, parts.inner / block, call);
           },
         });
         l.decide(operation, kernel, "sparse, one row", l.paramOf(b));
@@ -147,6 +152,23 @@ export function sparseProduct(l: Lowering, operation: Operation, forward: boolea
 
 /** Entries from which a product with one row is worth a meeting of threads. */
 const WORTH = 1 << 12;
+
+/** Parts of a period may have this many times their share of the entries: beyond, ranges of like work serve better. */
+const UNEVEN = 1.1;
+
+/** The cut of a product with one row that is worth it, where its result goes on along a period and the parts have like work. */
+function periodOf(l: Lowering, value: number, starts: Int32Array, block: number): PeriodCut | undefined {
+  const cut = cutPeriod(l, value);
+  const rows = starts.length - 1;
+  if (!cut || starts[rows]! < WORTH) return undefined;
+  const even = cut.bounds.slice(1).every((_, unit) => {
+    const { from, outer, inner, stride } = partsOf(cut, unit, rows * block);
+    let work = 0;
+    for (let i = 0; i < outer; i++) work += starts[(from + i * stride + inner) / block]! - starts[(from + i * stride) / block]!;
+    return work * cut.domain.units <= starts[rows]! * UNEVEN;
+  });
+  return even ? cut : undefined;
+}
 
 /** Ranges of rows (of blocks) of like work. */
 function rowBounds(l: Lowering, { rows, starts }: MatrixStreams): readonly number[] {
@@ -213,15 +235,16 @@ function slicedRow(
   value: number,
   { bias, lo, hi }: Epilogue,
 ): Placed {
-  const lists = slicesOf(l, topology, pattern, weight);
+  const cut = periodOf(l, value, topology.rowPtr, 1);
+  const lists = slicesOf(l, topology, pattern, weight, cut);
   const shift = bias && sliceBias(l, lists, bias);
   const result = l.allocate(value, ROWS);
   const units = lists.ranges.length;
   l.step({
     name: "sparse matmul",
-    domain: units === 1 ? ONE : { key: `slices:${pattern}`, units, parts: units },
+    domain: cut?.domain ?? (units === 1 ? ONE : { key: `slices:${pattern}`, units, parts: units }),
     reads: [whole(x), { buffer: lists.w, local: false }, ...(shift ? [{ buffer: shift, local: false }] : [])],
-    writes: [whole(result), ...lists.ranges.map(({ home }) => ({ buffer: home, local: true }))],
+    writes: [cut ? local(result) : whole(result), ...lists.ranges.map(({ home }) => ({ buffer: home, local: true }))],
     emit: (call, { unit }) => runSlices(call, lists, unit, topology.columns, x, shift, result, lo, hi),
   });
   l.decide(operation, "sell4", "sparse, one row: four weights' rows in the lanes", l.paramOf(operation.inputs[1]!));

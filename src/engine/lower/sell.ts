@@ -5,6 +5,7 @@
  */
 import { balanced } from "../cut.js";
 import { at, type Lowering, type Placed } from "../lowering.js";
+import { type PeriodCut, partsOf } from "../period.js";
 import type { Buffer, Call } from "../step.js";
 import type { Topology } from "../topology.js";
 import { turn } from "./weights.js";
@@ -34,16 +35,21 @@ export interface Slices {
   readonly rows: Buffer;
 }
 
-/** Index lists, made once for all products with this weight. */
-export function slicesOf(l: Lowering, topology: Topology, pattern: string, weight: Placed): Slices {
-  return l.once(`slices:${pattern}`, () => {
+/**
+ * Index lists, made once for all products with this weight.
+ * @param cut of what the product makes, where that goes on along a period
+ */
+export function slicesOf(l: Lowering, topology: Topology, pattern: string, weight: Placed, cut?: PeriodCut): Slices {
+  return l.once(`slices:${pattern}:${cut?.domain.key}`, () => {
     const slices = Math.ceil(topology.rows / 4);
-    const bounds = rangesOf(l, topology);
-    const starts = new Int32Array(bounds.length);
-    const ranges = bounds.slice(1).map((end, i): SliceRange => {
-      const first = bounds[i]! / 4;
+    const rowsOf = cut ? periodRows(cut, topology.rows) : rangesOf(l, topology);
+    const starts = new Int32Array(rowsOf.length);
+    let first = 0;
+    const ranges = rowsOf.map((rows, i): SliceRange => {
       const home = l.constantBuffer(new Float32Array(topology.columns + 1), "slice vector");
-      return { first, count: Math.ceil(end / 4) - first, skip: () => starts[i]!, home };
+      const count = Math.ceil(rows.length / 4);
+      first += count;
+      return { first: first - count, count, skip: () => starts[i]!, home };
     });
     // Slices are sorted by length, so that all padding of a range together is at most three rows.
     const most = topology.capacity + ranges.length * 3 * topology.columns + 16;
@@ -59,8 +65,7 @@ export function slicesOf(l: Lowering, topology: Topology, pattern: string, weigh
       const { i32 } = l.memory();
       let e = 0;
       ranges.forEach(({ first, count, home }, range) => {
-        const rowsOf = Array.from({ length: bounds[range + 1]! - bounds[range]! }, (_, r) => bounds[range]! + r);
-        const sorted = rowsOf.sort((a, b) => length(b) - length(a) || a - b);
+        const sorted = [...rowsOf[range]!].sort((a, b) => length(b) - length(a) || a - b);
         starts[range] = e;
         for (let i = 0; i < count; i++) {
           const s = first + i;
@@ -94,11 +99,22 @@ export function slicesOf(l: Lowering, topology: Topology, pattern: string, weigh
 /** Entries from which a product is worth a meeting of threads. */
 const WORTH = 1 << 12;
 
-/** Bounds of ranges of rows of like work, in fours. */
-function rangesOf(l: Lowering, { rows, rowPtr }: Topology): number[] {
+/** Ranges of rows of like work, in fours. */
+function rangesOf(l: Lowering, { rows, rowPtr }: Topology): number[][] {
   const { threads } = l.options;
-  if (rowPtr[rows]! < WORTH || rows < threads * 8) return [0, rows];
-  return balanced(rowPtr, threads).map((bound) => (bound === rows ? bound : Math.round(bound / 4) * 4));
+  const few = rowPtr[rows]! < WORTH || rows < threads * 8;
+  const bounds = few ? [0, rows] : balanced(rowPtr, threads).map((bound) => (bound === rows ? bound : Math.round(bound / 4) * 4));
+  return bounds.slice(1).map((end, i) => rowsIn(bounds[i]!, end));
+}
+
+const rowsIn = (from: number, end: number): number[] => Array.from({ length: end - from }, (_, r) => from + r);
+
+/** The rows of each part of a period. */
+function periodRows(cut: PeriodCut, rows: number): number[][] {
+  return cut.bounds.slice(1).map((_, unit) => {
+    const { from, outer, inner, stride } = partsOf(cut, unit, rows);
+    return Array.from({ length: outer }, (_, i) => rowsIn(from + i * stride, from + i * stride + inner)).flat();
+  });
 }
 
 /** A bias in slice order. */

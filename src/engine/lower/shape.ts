@@ -4,6 +4,7 @@ import type { Operation } from "../../program/index.js";
 import { cutPlanes, cutRows, pixelOf } from "../cut.js";
 import { type Planes, planesOf, sameLayout } from "../layout.js";
 import { at, type Lowering, local, ONE, type Placed, whole } from "../lowering.js";
+import { cutPeriod, type PeriodCut, partsOf, pieceStart } from "../period.js";
 import type { PlacedPlanes } from "../placed.js";
 import type { Call } from "../step.js";
 import { clearPiece } from "./convert.js";
@@ -153,8 +154,40 @@ export function lowerSlice(l: Lowering, operation: Operation): void {
   }
   const from = l.rows(x);
   const to = l.allocate(y, { kind: "rows" });
+  const cut = cutPeriod(l, y);
+  const start = cut && pieceStart(shape, operation, out);
+  if (cut && start !== undefined && start % cut.period === 0) {
+    copyParts(l, "slice", cut, [{ from, start }], to, l.size(y));
+    return;
+  }
   const { offset, strides } = sliceOf(shape, starts, steps);
   copyStep(l, "slice", [from], to, (call) => copyBox(call, out, at(from) + offset, strides, at(to), stridesOf(out)));
+}
+
+/** Copies n elements from each operand, one behind the other, where all of them are cut along one period. */
+function copyParts(
+  l: Lowering,
+  name: string,
+  cut: PeriodCut,
+  operands: readonly { readonly from: Placed; readonly start: number }[],
+  to: Placed,
+  n: number,
+): void {
+  l.step({
+    name,
+    domain: cut.domain,
+    reads: operands.map(({ from }) => local(from)),
+    writes: [local(to)],
+    emit(call, { unit }) {
+      const { from: own, outer, inner, stride } = partsOf(cut, unit, n);
+      operands.forEach(({ from, start }, k) => {
+        for (let i = 0; i < outer; i++) {
+          const e = own + i * stride;
+          call("copy", { bytes: inner * 4, x: at(from) + (start + e) * 4, y: at(to) + (k * n + e) * 4 });
+        }
+      });
+    },
+  });
 }
 
 function slicePlanes(l: Lowering, from: Placed, y: number, starts: readonly number[], steps: readonly number[]): void {
@@ -286,6 +319,22 @@ export function lowerConcat(l: Lowering, operation: Operation): void {
   const parts = operation.inputs.map((v) => l.rows(v));
   const to = l.allocate(y, { kind: "rows" });
   const strides = stridesOf(l.type(y).shape);
+  const cuts = operation.inputs.map((v) => cutPeriod(l, v));
+  const [n] = operation.inputs.map((v) => l.size(v));
+  // Vectors of one length, one behind the other.
+  const alike = operation.inputs.every((v, k) => l.size(v) === n && cuts[k]?.domain.key === cuts[0]?.domain.key);
+  if (
+    cuts[0] &&
+    alike &&
+    l
+      .type(y)
+      .shape.slice(0, axis)
+      .every((d) => d === 1)
+  ) {
+    const operands = parts.map((from) => ({ from, start: 0 }));
+    copyParts(l, "concat", cuts[0], operands, to, n!);
+    return;
+  }
   copyStep(l, "concat", parts, to, (call) => {
     let start = 0;
     parts.forEach((part, k) => {

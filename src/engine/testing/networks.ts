@@ -5,6 +5,7 @@ import {
   add,
   avgPool2d,
   batchNorm,
+  concat,
   conv2d,
   crossEntropy,
   exp,
@@ -20,6 +21,8 @@ import {
   relu,
   reshape,
   sgdStep,
+  sigmoid,
+  sliceAxis,
   softmax,
   tanh,
   trace,
@@ -204,4 +207,40 @@ export function sequenceCase(kind: Kind, m: number): Case {
     { params: specs, inputs: { x: { shape: [m, d] }, row: { shape: [1, 260] } } },
   );
   return { program, specs, values, inputs: { x: randomTensor([m, d], rng), row: randomTensor([1, 260], rng) } };
+}
+
+/**
+ * Steps of an LSTM cell of 256 units, whose gates are slices of one product; the states side by side go on into another product.
+ * @param skewed the first quarter of each gate's rows has most of the weights
+ */
+export function recurrentCase(kind: Kind, skewed: boolean): Case {
+  const rng = createRng(9).split(kind);
+  const [steps, hidden, inputs] = [3, 256, 40];
+  const density = (row: number) => (!skewed ? 0.1 : row % hidden < hidden / 4 ? 0.3 : 0.03);
+  const { spec, value } = testWeight([4 * hidden, hidden], kind, rng, { density, scale: 0.3 });
+  const shapes = { wx: [4 * hidden, inputs], bx: [4 * hidden], bh: [4 * hidden], wl: [20, steps * hidden], bl: [20] };
+  const specs: Record<string, ParamSpec> = { wh: spec };
+  const values: Record<string, AnyTensor> = { wh: value };
+  for (const [path, shape] of Object.entries(shapes)) {
+    specs[path] = { shape };
+    values[path] = randomTensor(shape, rng.split(path));
+  }
+  const program = trace(
+    ({ params: p, inputs: given }) => {
+      const own = linear(given["x"]!, p["wx"]!, p["bx"]!);
+      let h = reshape(given["h"]!, [1, hidden]);
+      let c = tanh(h);
+      const states: Value[] = [];
+      for (let t = 0; t < steps; t++) {
+        const all = add(sliceAxis(own, 0, t, t + 1), linear(h, p["wh"]!, p["bh"]!));
+        const gate = (k: number) => sliceAxis(all, 1, k * hidden, (k + 1) * hidden);
+        c = add(mul(sigmoid(gate(1)), c), mul(sigmoid(gate(0)), tanh(gate(2))));
+        h = mul(mul(sigmoid(gate(3)), tanh(c)), 1.5);
+        states.push(h);
+      }
+      return { outputs: { h, c, y: linear(concat(states, 1), p["wl"]!, p["bl"]!), all: concat(states, 0) } };
+    },
+    { params: specs, inputs: { x: { shape: [steps, inputs] }, h: { shape: [hidden] } } },
+  );
+  return { program, specs, values, inputs: { x: randomTensor([steps, inputs], rng), h: randomTensor([hidden], rng) } };
 }

@@ -12,14 +12,15 @@ export const KINDS: readonly Kind[] = ["dense", "csr", "block2", "block4"];
 /** Rows that a kind's blocks span. */
 export const blockOf = (kind: Kind): 1 | 2 | 4 => (kind === "block4" ? 4 : kind === "block2" ? 2 : 1);
 
-/** A mask in which whole blocks live, each with probability `density`. */
-export function randomMask(shape: readonly number[], kind: Kind, density: number, rng: Rng): Mask {
+/** A mask in which whole blocks live, each with probability `density` (of its row, should it be a function). */
+export function randomMask(shape: readonly number[], kind: Kind, density: number | ((row: number) => number), rng: Rng): Mask {
   const block = blockOf(kind);
   const columns = sizeOf(shape.slice(1));
   const data = new Uint8Array(sizeOf(shape));
   for (let r = 0; r < shape[0]!; r += block) {
+    const share = typeof density === "number" ? density : density(r);
     for (let c = 0; c < columns; c++) {
-      if (rng.uniform() >= density) continue;
+      if (rng.uniform() >= share) continue;
       for (let b = 0; b < block; b++) data[(r + b) * columns + c] = 1;
     }
   }
@@ -47,7 +48,7 @@ export function testWeight(
   shape: readonly number[],
   kind: Kind,
   rng: Rng,
-  { density = 0.3, scale = 0.5, spare = 0 } = {},
+  { density = 0.3, scale = 0.5, spare = 0 }: { density?: number | ((row: number) => number); scale?: number; spare?: number } = {},
 ): TestWeight {
   const value = randomTensor(shape, rng, scale);
   if (kind === "dense") return { spec: { shape }, value };
