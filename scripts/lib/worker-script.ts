@@ -241,6 +241,9 @@ function slimLowering(path: string): string {
   const text = readFileSync(path, "utf8")
     .replace(/^( +name: )(?:"[^"]*"|`[^`]*`),$/gm, '$1"",')
     .replace(/\bl\.options\.frozen\b/g, "true")
+    .replace(/[\w.]*\blanes === 4\b/g, "false")
+    .replace(/[\w.]*\blanes === 1\b/g, "true")
+    .replace(/\bfour \? "\w+" : /g, "")
     .replace("if (l.type(y).pattern !== undefined) {", "if (false) {")
     .replace(/^ +l\.refreshers\.push\(.*\);$/gm, "");
   let out = "";
@@ -287,6 +290,9 @@ export function operationNamed(name) {
 /** Dense 3x3 convolutions by the direct sum: the kernels and rules of Winograd are 3 KB. */
 const direct = () => "export const winogradFits = () => false;\nexport const winogradForward = () => {};\n";
 
+/** One image to a pixel of the planes, whatever the batch: without Winograd, four win a tenth on small planes, and take 1 KB of kernels. */
+const single = () => "export const lanesOf = () => 1;\n";
+
 /** What is put in a file's place. */
 type Substitutes = Readonly<Record<string, (path: string) => string>>;
 
@@ -300,6 +306,8 @@ const common = (kind: WorkerKind): Substitutes => ({
   "src/kernels/worker-source.ts": () => slimWorkerSource(kind),
   "src/engine/lower/index.ts": () => slimRules(kind),
   "src/engine/lower/winograd.ts": direct,
+  "src/engine/lanes.ts": single,
+  "src/runtime/duel.ts": () => cut("src/runtime/duel.ts", read("src/runtime/duel.ts"), / "nchw_to_n4", "n4_to_nchw",/),
   "src/program/index.ts": () => read("src/program/inference.ts"),
   "src/program/ops/index.ts": () => slimRegistry(kind),
 });
@@ -341,7 +349,7 @@ const slim = (kind: WorkerKind): Plugin => ({
  * signature of a kernel or a text. The build fails when one is a text; the tests run every operation.
  */
 const SHORTENED =
-  "address allocate domain reads writes geometry lanes groupDomain stripDomain temporary topologies topology columnOf residual emit placed constantBuffer consumers decisions epilogue pending gridRows gridCols outerStride unit units plane origin pitch clean fixed refreshers taps preparation splat views homes notes once fusable wanted maximumPages flavor group isFrozen".split(
+  "address allocate domain reads writes geometry lanes groupDomain stripDomain temporary topologies topology columnOf residual emit placed constantBuffer consumers decisions epilogue pending gridRows gridCols outerStride unit units plane origin pitch clean fixed refreshers taps preparation splat views homes notes once fusable wanted maximumPages flavor group isFrozen perPart folds".split(
     " ",
   );
 

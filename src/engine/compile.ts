@@ -7,7 +7,7 @@ import { checkProgram, type Program } from "../program/index.js";
 import { lower } from "./lower/index.js";
 import { type Decision, Lowering, type LoweringOptions, type Placed } from "./lowering.js";
 import type { ParamStore } from "./params.js";
-import { placeBuffers } from "./place.js";
+import { type Fold, placeBuffers, threadOf } from "./place.js";
 import { type Interval, schedule } from "./schedule.js";
 import type { Argument, Buffer, Patch, Step } from "./step.js";
 
@@ -165,13 +165,15 @@ function write(l: Lowering, program: Program, frozen: boolean, ends: Pick<Compil
   for (const step of prepared) for (const { buffer } of step.writes) keep.add(buffer);
   const first = schedule(prepared);
   const intervals = schedule(repeated);
-  const { bytes, offsets } = placeBuffers([...first, ...intervals], keep);
+  const { threads } = l.options;
+  const { bytes, offsets, folds } = placeBuffers([...first, ...intervals], keep, threads);
   const base = bytes ? l.reserve(bytes, "activations") : 0;
   for (const [buffer, offset] of offsets) buffer.address = base + offset;
+  const encoder = { patches, folds, base, threads };
   return {
     ...ends,
-    preparation: encodeIntervals(first, patches, []),
-    phases: encodeIntervals(intervals, patches, origins),
+    preparation: encodeIntervals(first, encoder, []),
+    phases: encodeIntervals(intervals, encoder, origins),
     origins: Int32Array.from(origins),
     patches,
     refreshers: l.refreshers,
@@ -183,21 +185,35 @@ function write(l: Lowering, program: Program, frozen: boolean, ends: Pick<Compil
   };
 }
 
-function encodeIntervals(intervals: readonly Interval[], patches: Patch[], origins: number[]): (Phase & { meets: boolean })[] {
+/** What all lanes are encoded with. */
+interface Encoder {
+  readonly patches: Patch[];
+  readonly folds: ReadonlyMap<readonly Step[], Fold>;
+  /** Address of the block in which temporary buffers lie. */
+  readonly base: number;
+  readonly threads: number;
+}
+
+function encodeIntervals(intervals: readonly Interval[], encoder: Encoder, origins: number[]): (Phase & { meets: boolean })[] {
   return intervals.flatMap(({ lanes }) =>
-    lanes.map((steps, i) => ({ parts: encodeLane(steps, patches, origins), meets: i === lanes.length - 1 })),
+    lanes.map((steps, i) => ({ parts: encodeLane(steps, encoder, origins), meets: i === lanes.length - 1 })),
   );
 }
 
 /** The code of steps of one domain: unit by unit, each unit through all steps. */
-function encodeLane(steps: readonly Step[], patches: Patch[], origins: number[]): Instruction[][] {
+function encodeLane(steps: readonly Step[], { patches, folds, base, threads }: Encoder, origins: number[]): Instruction[][] {
   const { units, parts } = steps[0]!.domain;
+  const fold = folds.get(steps);
   const code: Instruction[][] = [];
   for (let part = 0; part < parts; part++) {
     const list: Instruction[] = [];
     const from = Math.floor((units * part) / parts);
     const to = Math.floor((units * (part + 1)) / parts);
+    const home = fold ? base + fold.start + fold.bytes * (threads < parts ? threadOf(part, parts, threads) : part) : 0;
     for (let unit = from; unit < to; unit++) {
+      // Steps add their unit's or part's offset; what is folded lies there already.
+      for (const [buffer, offset] of fold?.offsets ?? [])
+        buffer.address = home + offset - (buffer.slice!.perPart ? part : unit) * buffer.slice!.bytes;
       for (const step of steps) {
         const call = (kernel: Parameters<typeof encode>[0], args: Readonly<Record<string, Argument>>) => {
           list.push(instruction(kernel, args, patches));

@@ -75,10 +75,10 @@ export function convOf(program: Program, operation: Operation): ConvShape {
 }
 
 /** Whether the depthwise kernel serves: one image to a pixel, 3x3, padding 1 before, stride 1 or 2, at least 4 columns. */
-export function depthwiseFits(conv: ConvShape): boolean {
+export function depthwiseFits(conv: ConvShape, lanes: 1 | 4): boolean {
   const { stride, padding, dilation, groups } = conv.attrs;
   return (
-    conv.n % 4 !== 0 &&
+    lanes === 1 &&
     groups === conv.c &&
     conv.o === conv.c &&
     conv.kh === 3 &&
@@ -97,21 +97,20 @@ export function depthwiseFits(conv: ConvShape): boolean {
 
 /** Whether the int8 depthwise kernel serves: as the f32 one, image by image; and with stride 2 even planes with no padding before. */
 export function depthwiseInt8Fits(conv: ConvShape): boolean {
-  const single = { ...conv, n: 1 };
-  if (depthwiseFits(single)) return true;
+  if (depthwiseFits(conv, 1)) return true;
   const { stride, padding } = conv.attrs;
   if (stride[0] !== 2 || padding[0] !== 0 || padding[1] !== 0 || conv.h % 2 !== 0 || conv.w % 2 !== 0) return false;
-  return depthwiseFits({ ...single, attrs: { ...conv.attrs, padding: [1, 1, padding[2], padding[3]] } });
+  return depthwiseFits({ ...conv, attrs: { ...conv.attrs, padding: [1, 1, padding[2], padding[3]] } }, 1);
 }
 
 /** Borders for planes of each size `"HxW"`, wide enough for every convolution that writes that size, forward and backward. */
-export function geometries(program: Program): Map<string, Geometry> {
+export function geometries(program: Program, lanes: 1 | 4): Map<string, Geometry> {
   const need = new Map<string, { y: number; x: number; overY: number; overX: number }>();
   for (const operation of program.operations) {
     if (!operation.op.startsWith("conv2d")) continue;
     const conv = convOf(program, operation);
     // Kernels that read no border: f32 on single images, int8 image by image.
-    if (operation.op === "conv2d" && depthwiseFits(conv)) continue;
+    if (operation.op === "conv2d" && depthwiseFits(conv, lanes)) continue;
     if (operation.op === "conv2dInt8" && depthwiseInt8Fits(conv)) continue;
     const key = `${conv.oh}x${conv.ow}`;
     const at = need.get(key) ?? { y: 0, x: 0, overY: 0, overX: 0 };

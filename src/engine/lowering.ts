@@ -5,10 +5,10 @@
  * emitted because the bias, residual or activation that follows may still join it.
  */
 import { InputError, sizeOf, type Tree } from "../core/index.js";
-import type { Int8Flavor, Tiles } from "../kernels/index.js";
 import type { Operation, Program, ValueType } from "../program/index.js";
 import { bareGeometry, type ConvShape, geometries } from "./geometry.js";
 import type { Int8Param } from "./int8-param.js";
+import { lanesOf } from "./lanes.js";
 import {
   type Columns,
   columnsOf,
@@ -21,6 +21,7 @@ import {
   sameLayout,
 } from "./layout.js";
 import { convert, zeroBorders } from "./lower/convert.js";
+import type { LoweringOptions } from "./options.js";
 import { periodsOf } from "./period.js";
 import { type Placed, STRIP, whole } from "./placed.js";
 import { type Buffer, type Domain, ONE, type Step } from "./step.js";
@@ -46,19 +47,6 @@ export interface Pending {
   readonly finish: (value: number, epilogue: Epilogue) => Placed;
   /** A depthwise convolution, which a 1x1 convolution that follows may run band by band in its own step. */
   readonly depthwise?: { readonly conv: ConvShape; readonly input: number; readonly weight: number };
-}
-
-/** What the rules need to know of the machine and of the caller's wishes. */
-export interface LoweringOptions {
-  readonly threads: number;
-  /** Names of the kernels that were fastest on this machine. */
-  readonly tiles: Tiles;
-  /** Winograd F(4x4) for dense 3x3 convolutions: bounded, not bit-exact against the direct sum. */
-  readonly winograd: boolean;
-  /** Params and topologies rarely change: index lists may take longer to make. */
-  readonly frozen: boolean;
-  /** The build of the int8 kernels, where they are loaded. */
-  readonly int8?: Int8Flavor | undefined;
 }
 
 /** A kernel choice that the user can read: which step, which kernel, why. */
@@ -92,6 +80,8 @@ export class Lowering {
   readonly periods: Int32Array;
   /** The memory of each param. */
   readonly homes = new Map<string, Placed>();
+  /** Images to a pixel of the planes. */
+  readonly lanes: 1 | 4;
   /** Operation being lowered. */
   at = 0;
   readonly #copies: Placed[][];
@@ -118,7 +108,8 @@ export class Lowering {
     });
     this.done = new Uint8Array(program.operations.length);
     this.#copies = program.values.map(() => []);
-    this.#geometry = geometries(program);
+    this.lanes = lanesOf(program, options, topologies);
+    this.#geometry = geometries(program, this.lanes);
     this.periods = periodsOf(program);
     this.#ends = new Set([...Object.values(program.outputs), ...Object.values(program.updates)]);
   }
@@ -131,6 +122,16 @@ export class Lowering {
   /** A buffer that the plan places. */
   temporary(bytes: number, name: string): Buffer {
     return { id: this.#buffers++, name, bytes: Math.max(bytes, 16), address: 0, fixed: false };
+  }
+
+  /** A buffer for planes, which the plan places. */
+  planesBuffer({ group, groups }: Planes, name: string): Buffer {
+    return { ...this.temporary(group * groups, name), slice: { perPart: false, bytes: group } };
+  }
+
+  /** Memory for each part of a step, in which every unit writes what it reads. */
+  scratch(parts: number, bytes: number, name: string): Buffer {
+    return { ...this.temporary(parts * bytes, name), slice: { perPart: true, bytes } };
   }
 
   /** A buffer with an address of its own. */
@@ -152,10 +153,10 @@ export class Lowering {
     return this.#geometry.get(`${h}x${w}`) ?? bareGeometry(h, w);
   }
 
-  /** The planes layout of a [n, c, h, w] value: four images to a pixel where the batch allows it. */
+  /** The planes layout of a [n, c, h, w] value. */
   planes(shape: readonly number[]): Planes {
     const [n, c, h, w] = shape as [number, number, number, number];
-    return planesOf(n, c, n % 4 === 0 ? 4 : 1, this.geometry(h, w));
+    return planesOf(n, c, n % 4 === 0 ? this.lanes : 1, this.geometry(h, w));
   }
 
   /** Live positions' bytes of a pattern. */
@@ -211,7 +212,8 @@ export class Lowering {
     if (from && !from.placed.buffer.fixed && sameLayout(from.placed.layout, layout) && this.dies(from.value, from.placed)) {
       return this.place(value, { buffer: from.placed.buffer, offset: from.placed.offset, layout, clean: false });
     }
-    const buffer = this.temporary(this.bytes(value, layout), `v${value}`);
+    const name = `v${value}`;
+    const buffer = layout.kind === "planes" ? this.planesBuffer(layout, name) : this.temporary(this.bytes(value, layout), name);
     return this.place(value, { buffer, offset: 0, layout, clean: false });
   }
 
@@ -392,5 +394,6 @@ export class Lowering {
   }
 }
 
+export type { LoweringOptions } from "./options.js";
 export { at, local, type Placed, STRIP, whole } from "./placed.js";
 export { ONE } from "./step.js";

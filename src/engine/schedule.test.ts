@@ -14,9 +14,9 @@ import {
 } from "../kernels/index.js";
 import { compileProgram } from "./compile.js";
 import { ParamStore } from "./params.js";
-import { placeBuffers } from "./place.js";
+import { type Placement, placeBuffers } from "./place.js";
 import { createPlan } from "./plan.js";
-import { schedule } from "./schedule.js";
+import { type Interval, schedule } from "./schedule.js";
 import type { Buffer, Step } from "./step.js";
 import { type Case, convCase, mlpCase } from "./testing/networks.js";
 import type { Kind } from "./testing/sparse.js";
@@ -27,12 +27,15 @@ const buffers: Buffer[] = Array.from({ length: 6 }, (_, id) => ({
   bytes: 64 * (1 + id),
   address: 0,
   fixed: id === 0,
+  ...(id === 1 ? { slice: { perPart: false, bytes: 16 } } : {}),
+  ...(id === 3 ? { slice: { perPart: true, bytes: 64 } } : {}),
+  ...(id > 3 ? { slice: { perPart: false, bytes: 8 * (1 + id) } } : {}),
 }));
 const access = fc.record({ buffer: fc.constantFrom(...buffers), local: fc.boolean() });
 const domain = fc.constantFrom(
   { key: "one", units: 1, parts: 1 },
   { key: "single", units: 1, parts: 1 },
-  { key: "groups", units: 8, parts: 8 },
+  { key: "groups:8", units: 8, parts: 8 },
   { key: "flat", units: 4, parts: 4 },
 );
 const steps: fc.Arbitrary<Step[]> = fc.array(
@@ -84,12 +87,51 @@ describe("schedule", () => {
   });
 });
 
+/** What is folded: by one lane alone, slice by slice; no two at one time share bytes of a thread's memory, and nothing else does. */
+function checkFolds(
+  intervals: readonly Interval[],
+  folds: Placement["folds"],
+  {
+    kept,
+    offsets,
+    bytes,
+    life,
+  }: Pick<Placement, "offsets" | "bytes"> & { kept: readonly Buffer[]; life: (buffer: Buffer) => [number, number] },
+): void {
+  const lanes = intervals.flatMap((interval) => interval.lanes);
+  const uses = (step: Step) => [...step.reads, ...step.writes];
+  for (const [lane, fold] of folds) {
+    const { units, parts } = lane[0]!.domain;
+    const end = fold.start + fold.bytes * Math.min(3, parts);
+    expect(units).toBeGreaterThan(1);
+    expect(end).toBeLessThanOrEqual(bytes);
+    const span = (buffer: Buffer) => lane.flatMap((step, i) => (uses(step).some((x) => x.buffer === buffer) ? [i] : []));
+    for (const [a, from] of fold.offsets) {
+      expect(kept.includes(a) || offsets.has(a)).toBe(false);
+      expect(from + a.slice!.bytes).toBeLessThanOrEqual(fold.bytes);
+      for (const other of lanes)
+        for (const step of other)
+          for (const { buffer, local } of uses(step)) if (buffer === a) expect([other, local]).toEqual([lane, true]);
+      for (const [b, at] of fold.offsets) {
+        if (a.id >= b.id || from + a.slice!.bytes <= at || at + b.slice!.bytes <= from) continue;
+        const [sa, sb] = [span(a), span(b)];
+        expect(sa.at(-1)! < sb[0]! || sb.at(-1)! < sa[0]!).toBe(true);
+      }
+      const [time] = life(a);
+      for (const [b, at] of offsets) {
+        const [first, last] = life(b);
+        if (first <= time && time <= last) expect(at + b.bytes <= fold.start || end <= at).toBe(true);
+      }
+    }
+  }
+}
+
 describe("placeBuffers", () => {
   it("gives no two buffers that are needed at one time the same bytes", () => {
     fc.assert(
       fc.property(steps, fc.subarray(buffers), (list, kept) => {
         const intervals = schedule(list);
-        const { bytes, offsets } = placeBuffers(intervals, new Set(kept));
+        const { bytes, offsets, folds } = placeBuffers(intervals, new Set(kept), 3);
         // Steps that run one after the other have a time each, others share that of their interval.
         const times = intervals.flatMap(({ lanes }) =>
           lanes.length === 1 && lanes[0]![0]!.domain.units === 1 ? lanes[0]!.map((step) => [step]) : [lanes.flat()],
@@ -103,6 +145,7 @@ describe("placeBuffers", () => {
         };
         const placed = [...offsets.keys()];
         expect(placed.every((buffer) => !buffer.fixed)).toBe(true);
+        checkFolds(intervals, folds, { kept, offsets, bytes, life });
         for (const a of placed) {
           const from = offsets.get(a)!;
           expect(from % 64).toBe(0);

@@ -8,6 +8,8 @@ export interface Buffer {
   readonly bytes: number;
   address: number;
   readonly fixed: boolean;
+  /** What one unit of a step touches, where it is a like slice of the buffer: of group u of images in unit u, or scratch memory of part p. */
+  readonly slice?: { readonly perPart: boolean; readonly bytes: number };
 }
 
 /**

@@ -141,7 +141,8 @@ describe.skipIf(!existsSync(executablePath))(`load in Chromium (needs ${executab
     expect(loaded.threads).toBe(threads);
     expect(loaded.outputs).toEqual(await inNode());
     expect(loaded.progress.at(-1)).toEqual({ received: bytes.length, total: bytes.length });
-    expect(loaded.progress.length).toBeGreaterThan(2);
+    // Pieces that wait together come as one where the machine is busy.
+    expect(loaded.progress.length).toBeGreaterThan(1);
     // One worker of the page's own holds the engine. The second thread is that worker's child; no phase ends before both have come.
     expect(loaded.workers).toBe(1);
     expect(loaded.nested).toEqual(isolated ? [{ ready: true }] : []);

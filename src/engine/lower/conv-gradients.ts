@@ -55,7 +55,7 @@ export function lowerConvInputGrad(l: Lowering, operation: Operation): void {
   const phases = phaseLayout(l, conv, grad.layout.lanes);
   const run = transposedSum(l, conv, topology, pattern, grad, weight, phases);
   const scratch: Placed = {
-    buffer: l.temporary(phases.group * phases.groups, "phase gradients"),
+    buffer: l.planesBuffer(phases, "phase gradients"),
     offset: 0,
     layout: phases,
     clean: false,

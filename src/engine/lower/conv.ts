@@ -21,7 +21,7 @@ export function lowerConv(l: Lowering, operation: Operation): void {
   const topology = patternOf(l, conv, pattern);
   const planned = l.planes(l.type(y).shape);
   const winograd = !topology && winogradFits(l, conv, planned);
-  const single = pattern === undefined && depthwiseFits(conv);
+  const single = pattern === undefined && depthwiseFits(conv, l.lanes);
   l.defer(y, {
     layout: planned,
     takes: { bias: true, residual: true, upper: true },
@@ -113,7 +113,7 @@ function depthwise(l: Lowering, operation: Operation, conv: ConvShape, value: nu
 function separable(l: Lowering, operation: Operation, conv: ConvShape, value: number, epilogue: Epilogue): Placed | undefined {
   const [x, w] = operation.inputs as [number, number];
   const front = l.fusable(x)?.depthwise;
-  const point = conv.kh === 1 && conv.kw === 1 && conv.direct && conv.attrs.groups === 1 && conv.n % 4 !== 0;
+  const point = conv.kh === 1 && conv.kw === 1 && conv.direct && conv.attrs.groups === 1 && l.lanes === 1;
   if (!front || !point || l.pending.get(x)!.epilogue.residual) return undefined;
   const planned = l.planes(l.type(value).shape);
   const band = bandLayout(front.conv, planned);
@@ -132,7 +132,7 @@ function separable(l: Lowering, operation: Operation, conv: ConvShape, value: nu
       : directForward(l, conv, band, weight, planned, cut)
   ) as [Emitter];
   const { domain } = cut;
-  const scratch = l.temporary(domain.parts * band.group, "band");
+  const scratch = l.scratch(domain.parts, band.group, "band");
   const { bias, lo, hi } = epilogue;
   const { h: rows, pitch, w: width } = band.geometry;
   l.step({

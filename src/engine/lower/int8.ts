@@ -229,7 +229,7 @@ function tapQuads(l: Lowering, conv: ConvShape, input: PlacedPlanes, zero: numbe
     return input;
   }
   const layout = planesOf(conv.n, conv.c * conv.phases.length, 1, l.geometry(conv.oh, conv.ow));
-  const placed: PlacedPlanes = { buffer: l.temporary(layout.group * layout.groups, "int8 phases"), offset: 0, layout, clean: true };
+  const placed: PlacedPlanes = { buffer: l.planesBuffer(layout, "int8 phases"), offset: 0, layout, clean: true };
   const [sy, sx] = conv.attrs.stride;
   const cut = cutQuads(l, { ...layout, c: conv.c, group: from.group }, l.bounds.get(input.buffer));
   const aligned = cut.by !== "rows" || conv.h === conv.oh * sy;

@@ -41,7 +41,7 @@ export function tapPlanes(l: Lowering, conv: ConvShape, x: number): PlacedPlanes
   const input = l.as(x, l.planes(l.type(x).shape)) as PlacedPlanes;
   const from = input.layout;
   const layout = phaseLayout(l, conv, from.lanes);
-  const placed: PlacedPlanes = { buffer: l.temporary(layout.group * layout.groups, "phases"), offset: 0, layout, clean: true };
+  const placed: PlacedPlanes = { buffer: l.planesBuffer(layout, "phases"), offset: 0, layout, clean: true };
   const [sy, sx] = conv.attrs.stride;
   const cut = cutPhases(l, conv, input, layout);
   l.step({

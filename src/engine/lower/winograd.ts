@@ -137,8 +137,8 @@ function product(
   const { tw, bands, ts } = bandsOf(to.layout);
   const vfs = frequencyBytes(inputs, ts);
   const mfs = frequencyBytes(outputs, ts);
-  const v = l.temporary(domain.parts * vfs * FREQUENCIES, "winograd input");
-  const m = l.temporary(domain.parts * mfs * FREQUENCIES, "winograd output");
+  const v = l.scratch(domain.parts, vfs * FREQUENCIES, "winograd input");
+  const m = l.scratch(domain.parts, mfs * FREQUENCIES, "winograd output");
   const ufs = outputs * inputs * 4 + SKEW;
   const { lanes } = to.layout;
   const { h, w } = to.layout.geometry;
@@ -221,8 +221,8 @@ export function winogradWeightGrad(l: Lowering, conv: ConvShape, input: P, grad:
   const dfs = frequencyBytes(conv.o, ts);
   const n = conv.o * conv.c;
   const ufs = n * 4 + SKEW;
-  const v = l.temporary(domain.parts * vfs * FREQUENCIES, "winograd input");
-  const d = l.temporary(domain.parts * dfs * FREQUENCIES, "winograd gradient");
+  const v = l.scratch(domain.parts, vfs * FREQUENCIES, "winograd input");
+  const d = l.scratch(domain.parts, dfs * FREQUENCIES, "winograd gradient");
   const du = l.temporary(domain.parts * ufs * FREQUENCIES, "winograd weight gradient");
   const partial = l.temporary(domain.parts * n * 36, "partial gradients");
   const { h, w } = layout.geometry;

@@ -12,5 +12,10 @@ const TRAINING: ReadonlySet<string> = new Set(
 /** Tiles that only `tune` takes, or weights that change: the browser bundle does not tune, and runs frozen weights. */
 const TUNED: ReadonlySet<string> = new Set("sp2_16 sp1_24 sp1_28 sp1_32 gemm_4x8 gemm_6x8".split(" "));
 
+/** Planes of four images to a pixel: they pay in training and for dense 3x3 convolutions by Winograd, which pages have neither of. */
+const GROUPS: ReadonlySet<string> = new Set(
+  "nchw_to_n4 n4_to_nchw phase_copy_n4 phase_add_n4 gap_n4 spread_n4 maxpool_n4 avgpool_n4".split(" "),
+);
+
 /** What the browser bundle's module leaves out. */
-export const NOT_IN_BROWSER: ReadonlySet<string> = new Set([...TRAINING, ...TUNED]);
+export const NOT_IN_BROWSER: ReadonlySet<string> = new Set([...TRAINING, ...TUNED, ...GROUPS]);
