@@ -41,16 +41,19 @@ interface Kept {
   readonly result: unknown;
 }
 
-function readKept(path: string): Kept | undefined {
-  if (!existsSync(path)) return undefined;
+/** What a file of the cache holds for a job; undefined, so that it is measured again, when it is damaged or another job's. */
+export function keptResult(text: string, job: Job<unknown>): { readonly result: unknown } | undefined {
   try {
-    const kept = JSON.parse(readFileSync(path, "utf8")) as Kept;
-    return "result" in kept ? kept : undefined;
+    const kept = JSON.parse(text) as Kept;
+    if (contentHash(kept.config) !== contentHash(job.config) || kept.result === undefined) return undefined;
+    requirePlain(kept.result, "result");
+    return { result: kept.result };
   } catch {
-    // Not ours or damaged: measured again.
     return undefined;
   }
 }
+
+const readKept = (path: string, job: Job<unknown>) => (existsSync(path) ? keptResult(readFileSync(path, "utf8"), job) : undefined);
 
 /** Runs `work` over items, at most `size` at once; stops handing out after the first failure and throws it. */
 async function sideBySide<T, R>(items: readonly T[], size: number, work: (item: T) => Promise<R>): Promise<R[]> {
@@ -89,7 +92,7 @@ export async function measureOutcomes(options: ReproduceOptions): Promise<Outcom
       requirePlain(config, `${paper.slug}: config of job ${id}`);
       ids.add(id);
     }
-    const cached = new Map(batch.map((job) => [job.id, readKept(keep(job))]));
+    const cached = new Map(batch.map((job) => [job.id, readKept(keep(job), job)]));
     onProgress({ type: "batch", jobs: batch.length, cached: [...cached.values()].filter(Boolean).length });
     const done = await sideBySide(batch, paper.timing || batch.some(({ timing }) => timing) ? 1 : executor.size, async (job) => {
       const kept = cached.get(job.id);

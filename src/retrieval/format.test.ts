@@ -14,6 +14,7 @@ import { buildIndex, openIndex } from "./index-handle.js";
 import { createSearcher } from "./searcher.js";
 import { openStore } from "./store.js";
 import { joined, small, unstructured } from "./testing/collections.js";
+import { resealed } from "./testing/resealed.js";
 
 const folder = mkdtempSync(join(tmpdir(), "sparseland-index-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -33,23 +34,6 @@ function check(bytes: Uint8Array) {
   const room = new Uint8Array(memory.buffer, 65536, bytes.length);
   room.set(bytes);
   return openStore({ memory, shared: false, bytes: room });
-}
-
-/** Writes correct checksums over altered bytes, as a hostile file would have. */
-function resealed(bytes: Uint8Array): Uint8Array {
-  const out = bytes.slice();
-  const view = new DataView(out.buffer);
-  const length = view.getUint32(12, true);
-  const table = JSON.parse(new TextDecoder().decode(out.slice(32, 32 + length))) as {
-    sections: Record<string, { at: number; bytes: number; hash: number }>;
-  };
-  for (const s of Object.values(table.sections)) s.hash = xxHash32(out.subarray(s.at, s.at + s.bytes));
-  const text = new TextEncoder().encode(JSON.stringify(table));
-  out.fill(32, 32, 32 + Math.max(length, text.length));
-  out.set(text, 32);
-  view.setUint32(12, text.length, true);
-  view.setUint32(16, xxHash32(text), true);
-  return out;
 }
 
 describe("xxHash32", () => {

@@ -1,5 +1,5 @@
 /** The index as users meet it: vectors or tokens in, hits with ids and payloads out, documents added as they come. */
-import { InputError, type Rng, requireInteger } from "../core/index.js";
+import { FormatError, InputError, type Rng, requireInteger } from "../core/index.js";
 import { assemble, type IndexLabels, toMemory } from "./assemble.js";
 import { type BuildOptions, buildParts, type IndexParts, type Progress } from "./build.js";
 import { type SparseMatrix, type SparseVector, stackRows } from "./csr.js";
@@ -9,7 +9,7 @@ import { createSearcher, type RawHits, type SearchOptions, type SearchStats, sea
 import { createSideIndex, type NewDocument } from "./side.js";
 import { type FileMemory, openStore, reserve, type Store } from "./store.js";
 import { storedVector } from "./stored.js";
-import { decodeStrings, stringAt } from "./strings.js";
+import { decodeStrings, type StringTable, stringAt } from "./strings.js";
 
 /** A query: coordinates and weights, or tokens and weights where the index knows a vocabulary. */
 export type Query = SparseVector | Readonly<Record<string, number>>;
@@ -70,7 +70,7 @@ export async function openIndexMemory(file: FileMemory): Promise<SparseIndex> {
   const idOf = (d: number) => (d < docs ? (store.ids ? stringAt(store.ids, d) : String(d)) : side.at(d - docs).id);
   const payloadOf = (d: number): unknown => {
     if (d >= docs) return side.at(d - docs).payload;
-    return store.payloads ? JSON.parse(stringAt(store.payloads, d)) : undefined;
+    return store.payloads ? storedPayload(store.payloads, d) : undefined;
   };
 
   const vector = (query: Query): { indices: number[]; values: number[] } => {
@@ -147,6 +147,14 @@ export async function openIndexMemory(file: FileMemory): Promise<SparseIndex> {
       return buildIndex(stackRows(rows, header.dim), chosen, rng, labels, onProgress);
     },
   };
+}
+
+function storedPayload(payloads: StringTable, d: number): unknown {
+  try {
+    return JSON.parse(stringAt(payloads, d));
+  } catch {
+    throw new FormatError("index file", `section payloads: document ${d} has no JSON; the file is damaged, build it again`);
+  }
 }
 
 function isVector(query: Query): query is SparseVector {
