@@ -4,6 +4,7 @@
 import { type AnyTensor, InputError, sizeOf, type Tree } from "../core/index.js";
 import { encode, type Instruction, type Phase, signatures } from "../kernels/index.js";
 import { checkProgram, type Program } from "../program/index.js";
+import { attentions, lowerAttention } from "./lower/attention.js";
 import { lower } from "./lower/index.js";
 import { type Decision, Lowering, type LoweringOptions, type Placed } from "./lowering.js";
 import type { ParamStore } from "./params.js";
@@ -80,9 +81,17 @@ export function compileProgram(program: Program, params: ParamStore, host: Compi
     const below = indexLimit(program, value);
     inputs[name] = { address: buffer.address, shape, dtype, ...(below === undefined ? {} : { below }) };
   }
+  const together = new Map(attentions(l).flatMap((found) => found.operations.map((i) => [i, found] as const)));
   program.operations.forEach((operation, i) => {
     if (l.done[i]) return;
     l.at = i;
+    const attention = together.get(i);
+    if (attention) {
+      if (i !== attention.operations.at(-1)) return;
+      lowerAttention(l, attention);
+      for (const each of attention.operations) l.done[each] = 1;
+      return;
+    }
     lower(l, operation);
     if (!operation.outputs.some((value) => l.pending.has(value))) l.done[i] = 1;
   });

@@ -44,7 +44,7 @@ export function lowerReduce(l: Lowering, operation: Operation): void {
     meanOverPixels(l, any, y);
     return;
   }
-  if (any.layout.kind === "columns" && axes.join() === "0") {
+  if (any.layout.kind === "columns" && axes.join() === "0" && shape.length === 2) {
     reduceColumns(l, any, y, kind);
     return;
   }

@@ -18,6 +18,18 @@ export function lowerReshape(l: Lowering, operation: Operation): void {
     alias(l, x, y);
     return;
   }
+  // The same matrix with its rows in other dims: columns stay, and what is pending may still take what follows.
+  if (l.type(x).shape.at(-1) === l.type(y).shape.at(-1)) {
+    const pending = l.fusable(x);
+    if (pending && pending.layout.kind !== "planes") {
+      l.advance(x, y);
+      return;
+    }
+    if (l.any(x).layout.kind === "columns") {
+      alias(l, x, y);
+      return;
+    }
+  }
   const from = l.rows(x);
   l.place(y, { buffer: from.buffer, offset: from.offset, layout: from.layout, clean: false });
 }

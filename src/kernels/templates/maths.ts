@@ -160,7 +160,7 @@ ${INLINE}function tanh4(x: v128): v128 {
 }
 ${INLINE}function gelu4(x: v128): v128 { return f32x4.div(x, gelu_power(x)); }
 ${INLINE}function sigmoid4(x: v128): v128 { return f32x4.div(${splat(1)}, f32x4.add(${splat(1)}, exp4(f32x4.neg(x)))); }
-${one("exp_below", EXP_BELOW_STEPS)}
+${one("exp_below", EXP_BELOW_STEPS).slice(INLINE.length)}
 ${one("gelu_power", GELU_STEPS)}
 // s + x s (1 - s) 2 GELU_SCALE (1 + 3 c x^2) with s = 1 / (1 + 2^t)
 ${INLINE}function gelu_slope(x: v128): v128 {

@@ -3,7 +3,7 @@
  * With inner = 1 and sa = 4 the lanes run along the axis in a fixed order; otherwise they run over inner.
  */
 import { REDUCE, type ReduceKind } from "../kinds.js";
-import { type KernelSource, seq, type Template } from "./emit.js";
+import { type Flavor, type KernelSource, seq, type Template } from "./emit.js";
 import { strip } from "./strip.js";
 
 /** `join` of max and min is one instruction but forgets NaN, so those two keep a mask of NaN seen and give NaN in the end. */
@@ -45,8 +45,8 @@ function alongAxis(kind: ReduceKind, rule: Rule): string {
   store<f32>(y, f32x4.extract_lane(${rule.end("f32x4.splat(r)")}, 0)); x += so; y += yo; }`;
 }
 
-/** Strips of 32 floats (two cache lines of every row). */
-function overInner(kind: ReduceKind, rule: Rule): string {
+/** Strips of 32 floats (two cache lines of every row). @param wide false: of four, which makes the kernel short */
+function overInner(kind: ReduceKind, rule: Rule, wide: boolean): string {
   const nan = keepsNan(kind);
   const step = (s: string, bad: string, load: string) =>
     `{ const t = ${load}; ${s} = ${rule.join(s, "t")}; ${nan ? `${bad} = v128.or(${bad}, f32x4.ne(t, t));` : ""} }`;
@@ -57,31 +57,36 @@ function overInner(kind: ReduceKind, rule: Rule): string {
       .map((u) => `${v}${u} = ${from}`)
       .join(", ");
   return `for (let o: i32 = 0; o < outer; ++o) { let xi = x, yi = y, n = inner;
-  for (; n >= ${4 * width}; n -= ${4 * width}) { let p = xi, ${names("s", rule.from)}${nan ? `, ${names("b", "f32x4.splat(0)")}` : ""};
+  ${
+    wide
+      ? `for (; n >= ${4 * width}; n -= ${4 * width}) { let p = xi, ${names("s", rule.from)}${nan ? `, ${names("b", "f32x4.splat(0)")}` : ""};
    for (let k: i32 = 0; k < axis; ++k) { ${seq(width)
      .map((u) => step(`s${u}`, `b${u}`, `v128.load(p, ${u * 16})`))
      .join(" ")} p += sa; }
    ${seq(width)
      .map((u) => `v128.store(yi, ${end(`s${u}`, `b${u}`)}, ${u * 16});`)
-     .join(" ")} xi += ${16 * width}; yi += ${16 * width}; }
+     .join(" ")} xi += ${16 * width}; yi += ${16 * width}; }`
+      : ""
+  }
   for (; n > 0; n -= 4) { let p = xi, s = ${rule.from}${nan ? ", bad = f32x4.splat(0)" : ""};
    for (let k: i32 = 0; k < axis; ++k) { ${step("s", "bad", "part(p, n)")} p += sa; }
    putPart(yi, ${end("s", "bad")}, n); xi += 16; yi += 16; }
   x += so; y += yo; }`;
 }
 
-const reduceKernel: KernelSource = {
+const reduceKernel = (wide: boolean): KernelSource => ({
   name: "reduce",
   params: ["outer: i32", "axis: i32", "inner: i32", "kind: i32", "x: usize", "so: usize", "sa: usize", "y: usize", "yo: usize"],
   body: `const line = inner == 1 && sa == 4;
  switch (kind) {
 ${(Object.keys(RULES) as ReduceKind[])
   .map(
-    (kind) => `case ${REDUCE[kind]}: if (line) { ${alongAxis(kind, RULES[kind])} } else { ${overInner(kind, RULES[kind])} } break;`,
+    (kind) =>
+      `case ${REDUCE[kind]}: if (line) { ${alongAxis(kind, RULES[kind])} } else { ${overInner(kind, RULES[kind], wide)} } break;`,
   )
   .join("\n")}
 default: unreachable(); }`,
-};
+});
 
 /** The first position of the greatest value; NaN never wins. */
 const argmax: KernelSource = {
@@ -132,6 +137,7 @@ const cumsum: KernelSource = {
   x += so; y += yo; }`,
 };
 
-export function reduction(): Template {
-  return { kernels: [reduceKernel, argmax, pick, pickGrad, cumsum] };
+/** @param training whether gradients are reduced, in long strips */
+export function reduction(_: Flavor, training: boolean): Template {
+  return { kernels: [reduceKernel(training), argmax, pick, pickGrad, cumsum] };
 }

@@ -1,5 +1,5 @@
 /** Softmax, its logarithm and their gradients, on tensors seen as [outer][axis][inner] (see reduce.ts). */
-import type { KernelSource, Template } from "./emit.js";
+import type { Flavor, KernelSource, Template } from "./emit.js";
 import { abreast, EXP_BELOW_STEPS } from "./maths.js";
 
 const DIMS = ["outer: i32", "axis: i32", "inner: i32"] as const;
@@ -20,30 +20,43 @@ const greatestLine = `let m4 = f32x4.splat(f32.NEGATIVE_INFINITY), p = x, n = ax
 /** e^(v - top), v at most top. */
 const power = (v: string) => `exp_below(f32x4.sub(${v}, top))`;
 
-/** Sum of e^(x - top), stored on the way when `to` is a pointer. */
-const sumLine = (to: boolean) => `let s4 = f32x4.splat(0); p = x; ${to ? "let q = y;" : ""}
-  for (n = axis; n >= 16; n -= 16) { ${abreast(4, ["const $v = f32x4.sub(v128.load(p, #), top);", ...EXP_BELOW_STEPS, `s4 = f32x4.add(s4, $e); ${to ? "v128.store(q, $e, #);" : ""}`])} p += 64; ${to ? "q += 64;" : ""} }
+/** Sum of e^(x - top), stored on the way when `to` is a pointer. @param wide four vectors a turn */
+const sumLine = (to: boolean, wide: boolean) => `let s4 = f32x4.splat(0); p = x; ${to ? "let q = y;" : ""} n = axis;
+  ${wide ? `for (; n >= 16; n -= 16) { ${abreast(4, ["const $v = f32x4.sub(v128.load(p, #), top);", ...EXP_BELOW_STEPS, `s4 = f32x4.add(s4, $e); ${to ? "v128.store(q, $e, #);" : ""}`])} p += 64; ${to ? "q += 64;" : ""} }` : ""}
   for (; n > 0; n -= 4) { let e = ${power("part(p, n)")}; if (n < 4) e = v128.and(e, lanes(n));
    s4 = f32x4.add(s4, e); ${to ? "putPart(q, e, n); q += 16;" : ""} p += 16; }
   const total = f32x4.splat(sumLanes(s4));`;
 
-const column = (sum: string, last: string) => `let xi = x, yi = y;
-  for (let n = inner; n > 0; n -= 4) { let p = xi, q = yi, top = f32x4.splat(f32.NEGATIVE_INFINITY), total = f32x4.splat(0);
+/** Vectors of columns that are walked abreast. */
+const ABREAST = 4;
+
+const column = (sum: string, last: string) => `let xi = x, yi = y, n = inner;
+  FAST for (; n > 0; n -= 4) { let p = xi, q = yi, top = f32x4.splat(f32.NEGATIVE_INFINITY), total = f32x4.splat(0);
    for (let a: i32 = 0; a < axis; ++a) { top = f32x4.pmax(part(p, n), top); p += sa; }
    p = xi; for (let a: i32 = 0; a < axis; ++a) { const e = ${power("part(p, n)")}; total = f32x4.add(total, e); ${sum} p += sa; }
    ${last}
    xi += 16; yi += 16; }
   x += so; y += yo;`;
 
-const forward = (text: string) => text.replace("SIDES", "sa == 4 && ya == 4");
+/** Softmax of several vectors of columns at a time. */
+const columnsAbreast = `for (; n >= ${ABREAST * 4}; n -= ${ABREAST * 4}) { let p = xi, q = yi;
+   ${abreast(ABREAST, ["let $top = f32x4.splat(f32.NEGATIVE_INFINITY), $total = f32x4.splat(0);"])}
+   for (let a: i32 = 0; a < axis; ++a) { ${abreast(ABREAST, ["$top = f32x4.pmax(v128.load(p, #), $top);"])} p += sa; }
+   p = xi; for (let a: i32 = 0; a < axis; ++a) {
+    ${abreast(ABREAST, ["const $v = f32x4.sub(v128.load(p, #), $top);", ...EXP_BELOW_STEPS, "$total = f32x4.add($total, $e); v128.store(q, $e, #);"])} p += sa; q += ya; }
+   ${abreast(ABREAST, ["$total = f32x4.div(f32x4.splat(1), $total);"])}
+   q = yi; for (let a: i32 = 0; a < axis; ++a) { ${abreast(ABREAST, ["v128.store(q, f32x4.mul(v128.load(q, #), $total), #);"])} q += ya; }
+   xi += ${ABREAST * 16}; yi += ${ABREAST * 16}; }`;
+
+const forward = (text: string, fast = "") => text.replace("SIDES", "sa == 4 && ya == 4").replace("FAST", fast);
 const backward = (text: string) => text.replace("SIDES", "sa == 4 && da == 4 && xa == 4");
 
-const softmaxKernel: KernelSource = {
+const softmaxKernel = (training: boolean): KernelSource => ({
   name: "softmax",
   params: [...DIMS, ...FROM, ...TO],
   body: forward(
     both(
-      `${greatestLine} ${sumLine(true)}
+      `${greatestLine} ${sumLine(true, true)}
   const share = f32x4.div(f32x4.splat(1), total);
   q = y; for (n = axis; n >= 4; n -= 4) { v128.store(q, f32x4.mul(v128.load(q), share)); q += 16; }
   if (n > 0) putPart(q, f32x4.mul(part(q, n), share), n);
@@ -53,15 +66,16 @@ const softmaxKernel: KernelSource = {
         "const share = f32x4.div(f32x4.splat(1), total); q = yi; for (let a: i32 = 0; a < axis; ++a) { putPart(q, f32x4.mul(part(q, n), share), n); q += ya; }",
       ),
     ),
+    training ? columnsAbreast : "",
   ),
-};
+});
 
-const logSoftmax: KernelSource = {
+const logSoftmax = (training: boolean): KernelSource => ({
   name: "logsoftmax",
   params: [...DIMS, ...FROM, ...TO],
   body: forward(
     both(
-      `${greatestLine} ${sumLine(false)}
+      `${greatestLine} ${sumLine(false, training)}
   const l = log4(total); p = x; let q = y; for (n = axis; n > 0; n -= 4) { putPart(q, f32x4.sub(f32x4.sub(part(p, n), top), l), n); p += 16; q += 16; }
   x += so; y += yo;`,
       column(
@@ -70,7 +84,7 @@ const logSoftmax: KernelSource = {
       ),
     ),
   ),
-};
+});
 
 /** `sum` folds vectors d, v into `total`; `value` is the gradient from d, v and the total. */
 const grad = (name: string, term: string, value: string): KernelSource => ({
@@ -107,11 +121,12 @@ const grad = (name: string, term: string, value: string): KernelSource => ({
   ),
 });
 
-export function softmax(): Template {
+/** @param training false for the browser's module: there softmax along rows alone takes four vectors a turn */
+export function softmax(_: Flavor, training: boolean): Template {
   return {
     kernels: [
-      softmaxKernel,
-      logSoftmax,
+      softmaxKernel(training),
+      logSoftmax(training),
       grad("softmax_grad", "f32x4.mul(d, v)", "f32x4.mul(v, f32x4.sub(d, total))"),
       grad("logsoftmax_grad", "d", "f32x4.sub(d, f32x4.mul(exp4(v), total))"),
     ],
