@@ -11,7 +11,8 @@ import type { Topology } from "../topology.js";
 import { streams, tapOffsets } from "./taps.js";
 import { walkingStreams } from "./walk.js";
 
-const STRIP_KERNELS = { 2: "sp2_16", 4: "sp4_8" } as const;
+/** Kernels of patterns that change, by rows a block. */
+export const STRIP_KERNELS = { 2: "sp2_16", 4: "sp4_8" } as const;
 
 /** A sum over taps for a range of output channels, ready to be called. */
 export interface Emitter {
@@ -39,15 +40,12 @@ export function sparseForward(
   const ranges = bounds.slice(1).map((end, i) => [bounds[i]! / block, end / block] as const);
   const kind = topology.block === 1 ? "unstructured" : `${topology.block}x1 blocks`;
   if (l.options.frozen && pattern !== undefined) {
-    return ranges.map((range) => {
-      const walk = walkingStreams(l, topology, pattern, offsets, weight, conv.c, conv.kh, range);
-      return {
-        kernel: walk.kernel,
-        reason: `sparse ${kind}${walk.how}`,
-        reads: walk.reads,
-        run: (call, x, y, bias, n, lo, hi, acc) => walk.run(call, x, y, bias, n, ys, lo, hi, acc),
-      };
-    });
+    return walkingStreams(l, topology, pattern, offsets, weight, conv.c, conv.kh, ranges).map((walk) => ({
+      kernel: walk.kernel,
+      reason: `sparse ${kind}${walk.how}`,
+      reads: walk.reads,
+      run: (call, x, y, bias, n, lo, hi, acc) => walk.run(call, x, y, bias, n, ys, lo, hi, acc),
+    }));
   }
   const { cnt, idx } = streams(l, topology, pattern, offsets);
   // What is frozen and comes here is grouped.

@@ -10,13 +10,13 @@ import { at, type Epilogue, type Lowering, local, ONE, type Placed, whole } from
 import { cutPeriod, type PeriodCut, partsOf } from "../period.js";
 import type { Buffer, Call, Domain } from "../step.js";
 import { countsOf, liveCount, type Topology, transposed } from "../topology.js";
+import { STRIP_KERNELS } from "./conv-sums.js";
 import { runSlices, sliceBias, slicesOf } from "./sell.js";
 import { walkingStreams } from "./walk.js";
 import { turn } from "./weights.js";
 
 /** Two tiles of 16 make a strip of the batch; on 128 samples as fast as the longer tiles or faster. */
 const COLUMN_KERNEL = "sp1_16";
-const STRIP_KERNELS = { 2: "sp2_16", 4: "sp4_8" } as const;
 const GEMV_KERNELS = { 1: "spgemv1", 2: "spgemv2", 4: "spgemv4" } as const;
 
 /** Index lists of x W^T (`forward`) or x W on columns that lie `stride` bytes apart. */
@@ -195,13 +195,11 @@ function walkedColumns(
   const enough = rows >= threads * 4 * block;
   const bounds = enough ? balanced(rowPtr, threads, block) : [0, rows];
   const cut = cutFeatures(layout, bounds);
-  const walks = cut.bounds.slice(1).map((end, i) => {
-    const blocks = [cut.bounds[i]! / block, end / block] as const;
-    // The steps of a recurrent network multiply by one weight.
-    return l.once(`walk:${pattern}:${weight.buffer.id}:${weight.offset}:${stride}:${blocks}`, () =>
-      walkingStreams(l, topology, pattern, offsets, weight, topology.columns, 1, blocks),
-    );
-  });
+  const ranges = cut.bounds.slice(1).map((end, i) => [cut.bounds[i]! / block, end / block] as const);
+  // The steps of a recurrent network multiply by one weight.
+  const walks = l.once(`walk:${pattern}:${weight.buffer.id}:${weight.offset}:${stride}:${cut.bounds}`, () =>
+    walkingStreams(l, topology, pattern, offsets, weight, topology.columns, 1, ranges),
+  );
   const result = l.allocate(value, layout);
   l.step({
     name: "sparse matmul",

@@ -7,7 +7,7 @@
 import { GEMM_SCRATCH } from "../../kernels/index.js";
 import { at, type Lowering, ONE, type Placed, whole } from "../lowering.js";
 import type { Buffer, Call } from "../step.js";
-import type { Topology } from "../topology.js";
+import { liveCount, type Topology } from "../topology.js";
 
 /** Kernels by rows a block, the floats of their strips, and the channels and entries a channel from which the copy of a strip pays. */
 const KERNELS = {
@@ -41,11 +41,19 @@ export interface Walk {
   ) => void;
 }
 
+/** Index lists of all ranges of rows, one range after the other: so they keep their room whatever rows a changing topology fills. */
+interface Lists {
+  readonly idx: Buffer;
+  readonly order: Buffer;
+  readonly stream: Buffer;
+}
+
 /**
  * @param offsets byte offset of each column
  * @param rowsTouched rows of input that a strip reads of each channel
  * @param channels    input channels; columns of one channel lie together
- * @param blocks      blocks of rows [first, end) to walk, default all; y and bias then belong to the first of them
+ * @param ranges      ranges of blocks of rows [first, end), which follow one another from 0 to the end; y and bias of a walk belong to its first
+ * @returns a walk for each range
  */
 export function walkingStreams(
   l: Lowering,
@@ -55,14 +63,46 @@ export function walkingStreams(
   weight: Placed,
   channels: number,
   rowsTouched: number,
-  blocks: readonly [number, number] = [0, topology.rows / topology.block],
+  ranges: readonly (readonly [number, number])[],
+): Walk[] {
+  const { block, capacity } = topology;
+  const lists: Lists = {
+    idx: l.fixed((capacity / block) * 4, "distances"),
+    order: l.fixed(capacity * 4, "order"),
+    stream: l.temporary((capacity / block) * (block + 1) * 4, "distances and weights"),
+  };
+  const walks = ranges.map((range) => rangeWalk(l, topology, pattern, offsets, channels, rowsTouched, range, lists));
+  l.step({
+    name: "weave weights",
+    domain: ONE,
+    reads: [whole(weight)],
+    writes: [{ buffer: lists.stream, local: false }],
+    emit: (call) =>
+      call("weave", {
+        n: () => liveCount(topology) / block,
+        rows: block,
+        idx: lists.idx.address,
+        order: lists.order.address,
+        x: at(weight),
+        y: lists.stream.address,
+      }),
+  });
+  return walks;
+}
+
+function rangeWalk(
+  l: Lowering,
+  topology: Topology,
+  pattern: string,
+  offsets: Int32Array,
+  channels: number,
+  rowsTouched: number,
+  [low, high]: readonly [number, number],
+  { idx, order, stream }: Lists,
 ): Walk {
   const { block } = topology;
   const { kernel, floats, many, often } = KERNELS[block];
-  const [low, high] = blocks;
   const rows = high - low;
-  const capacity = Math.min(topology.capacity, rows * block * topology.columns);
-  const live = () => (topology.rowPtr[high]! - topology.rowPtr[low]!) * block;
   const strip = floats * 4;
   const stride = offsets.length === channels ? evenStride(offsets) : undefined;
   // By capacity: plans may be compiled before weights are there.
@@ -73,12 +113,11 @@ export function walkingStreams(
   const touched = channels * rowsTouched * Math.max(strip, LINE);
   const parts = Math.min(packed && block > 1 ? 1 : MOST_PARTS, Math.max(1, Math.ceil(touched / PART_BYTES)));
   const cnt = l.fixed(parts * rows * 4, "counts");
-  const idx = l.fixed((capacity / block) * 4, "distances");
-  const order = l.fixed(capacity * 4, "order");
+  const start = () => topology.rowPtr[low]!;
   let first = 0;
   const write = () => {
     const { i32 } = l.memory();
-    let [e, before] = [0, 0];
+    let [e, before] = [start(), 0];
     for (let part = 0; part < parts; part++) {
       const left = (topology.columns * part) / parts;
       const right = (topology.columns * (part + 1)) / parts;
@@ -88,7 +127,7 @@ export function walkingStreams(
           const column = topology.columnOf[k]!;
           if (column < left || column >= right) continue;
           const here = place[column]!;
-          if (e === 0) first = here;
+          if (e === start()) first = here;
           else i32[idx.address / 4 + e - 1] = here - before;
           before = here;
           for (let b = 0; b < block; b++) i32[order.address / 4 + e * block + b] = (k * block + b) * 4;
@@ -98,26 +137,10 @@ export function walkingStreams(
         i32[cnt.address / 4 + part * rows + r] = count;
       }
     }
-    if (e > 0) i32[idx.address / 4 + e - 1] = 0;
+    if (e > start()) i32[idx.address / 4 + e - 1] = 0;
   };
   write();
   l.refreshers.push({ pattern, refresh: write });
-  const stream = l.temporary((capacity / block) * (block + 1) * 4, "distances and weights");
-  l.step({
-    name: "weave weights",
-    domain: ONE,
-    reads: [whole(weight)],
-    writes: [{ buffer: stream, local: false }],
-    emit: (call) =>
-      call("weave", {
-        n: () => live() / block,
-        rows: block,
-        idx: idx.address,
-        order: order.address,
-        x: at(weight),
-        y: stream.address,
-      }),
-  });
   return {
     kernel,
     how: `${parts > 1 ? `, ${parts} parts of the input channels` : ""}${packed ? ", strips copied together" : ""}`,
@@ -127,7 +150,7 @@ export function walkingStreams(
         nb: rows,
         parts,
         cnt: cnt.address,
-        w: stream.address,
+        w: low === 0 ? stream.address : () => stream.address + start() * (block + 1) * 4,
         bias,
         x,
         first: () => first,
