@@ -35,7 +35,7 @@ export interface Cut {
 }
 
 /** Bands may differ by this much from equal ones: beyond, ranges of channels serve better. */
-const UNEVEN = 1.1;
+const UNEVEN = 1.15;
 /** Planes of fewer bytes are not cut. */
 const LEAST_BYTES = 1 << 12;
 /** Channels, features or rows of a range at least. */
@@ -64,15 +64,11 @@ export function balanced(rowPtr: Int32Array, pieces: number, block = 1): number[
   return [...bounds, n * block];
 }
 
-/**
- * Bands of rows whose strips do not touch each other's pixels: the last vector of a strip ends up to 12 bytes past it, unless kernels are
- * `exact`.
- */
-function bands({ geometry, lanes }: Planes, threads: number, exact: boolean): number[] | undefined {
+/** Bands of rows, where they are about even. */
+function bands({ geometry }: Planes, threads: number): number[] | undefined {
   const { h, pitch } = geometry;
-  const step = exact || lanes === 4 || pitch % 4 === 0 ? 1 : pitch % 2 === 0 ? 2 : 4;
-  if (h < threads * step) return undefined;
-  const bounds = evenly(h, threads, step);
+  if (h < threads || pitch < 4) return undefined;
+  const bounds = evenly(h, threads);
   const most = Math.max(...bounds.slice(1).map((bound, i) => bound - bounds[i]!));
   return most * threads <= h * UNEVEN ? bounds : undefined;
 }
@@ -80,18 +76,17 @@ function bands({ geometry, lanes }: Planes, threads: number, exact: boolean): nu
 /**
  * The cut of planes.
  * @param bounds those of the ranges of channels, should it come to them
- * @param exact  no kernel writes past the last pixel of its strip
  */
-export function cutPlanes(l: Lowering, layout: Planes, bounds?: readonly number[], exact = false): Cut {
+export function cutPlanes(l: Lowering, layout: Planes, bounds?: readonly number[]): Cut {
   const { threads } = l.options;
   const { groups, geometry } = layout;
   if (enough(groups, threads) || layout.group < LEAST_BYTES) return byGroups(l, layout);
-  const rows = bands(layout, threads, exact);
+  const rows = bands(layout, threads);
   if (!rows) return cutChannels(l, layout, bounds);
   const { h, pitch } = geometry;
   // Halves of planes of any height line up.
   const even = rows.every((row, i) => row * threads === h * i);
-  const own = even ? "" : `:${h}x${pitch}${exact ? " exact" : ""}`;
+  const own = even ? "" : `:${h}x${pitch}`;
   return {
     by: "rows",
     domain: { key: `rows:${groups}:${threads}${own}`, units: groups * threads, parts: threads },
@@ -154,11 +149,29 @@ export function pixelOf(placed: PlacedPlanes, { group, c0, r0 }: Piece): number 
 
 /**
  * Floats of the strip of a piece's rows: all pixels, the border columns between them included. Bands but the last end with a whole
- * vector, in their own border: a kernel that had to keep what lies there would wait for the thread of the next band.
+ * vector where their own border has room for it.
  */
 export function pieceStrip({ geometry, lanes }: Planes, { r0, rows }: Piece): number {
   const n = ((rows - 1) * geometry.pitch + geometry.w) * lanes;
-  return r0 + rows < geometry.h ? Math.ceil(n / 4) * 4 : n;
+  const up = Math.ceil(n / 4) * 4;
+  return r0 + rows < geometry.h && up <= rows * geometry.pitch * lanes ? up : n;
+}
+
+/**
+ * The strips [first float, floats] of a piece's rows for kernels that keep what lies past the end of their last vector: a band whose end is not a
+ * whole vector's, and whose next float is another thread's, takes its last floats as one tile, some of them once more.
+ * @param widest floats of the kernel's widest tile
+ */
+export function pieceStrips(layout: Planes, piece: Piece, widest: number): readonly (readonly [number, number])[] {
+  const n = pieceStrip(layout, piece);
+  if (n % 4 === 0 || piece.r0 + piece.rows === layout.geometry.h) return [[0, n]];
+  const rest = n % widest;
+  const tile = rest > 16 ? widest : rest > 8 ? 16 : rest > 4 ? 8 : 4;
+  const end = tile > n ? 4 : tile;
+  return [
+    [0, n - (tile > n ? n & 3 : rest)],
+    [n - end, end],
+  ];
 }
 
 /** Units of work on columns: samples [s0, s0 + n) of features [f0, f0 + f). */

@@ -17,11 +17,16 @@ export const STRIP_KERNELS = { 2: "sp2_16", 4: "sp4_8" } as const;
 /** A sum over taps for a range of output channels, ready to be called. */
 export interface Emitter {
   readonly kernel: string;
+  /** Floats of the kernel's widest tile. */
+  readonly widest: number;
   readonly reason: string;
   readonly reads: readonly Buffer[];
   /** Strips of n floats from x (the first input plane) into y (the first output plane), with `acc` added to what lies there. */
   readonly run: (call: Call, x: number, y: number, bias: number, n: number, lo: number, hi: number, acc?: 0 | 1) => void;
 }
+
+/** Floats of the widest tile of a kernel, as its name says. */
+const widestOf = (kernel: string): number => Number(kernel.split("_")[1]);
 
 /** Sparse sums, one for each range of the cut. */
 export function sparseForward(
@@ -42,6 +47,7 @@ export function sparseForward(
   if (l.options.frozen && pattern !== undefined) {
     return walkingStreams(l, topology, pattern, offsets, weight, conv.c, conv.kh, ranges).map((walk) => ({
       kernel: walk.kernel,
+      widest: widestOf(walk.kernel),
       reason: `sparse ${kind}${walk.how}`,
       reads: walk.reads,
       run: (call, x, y, bias, n, lo, hi, acc) => walk.run(call, x, y, bias, n, ys, lo, hi, acc),
@@ -52,6 +58,7 @@ export function sparseForward(
   const kernel = l.options.frozen || block === 1 ? l.options.tiles.sp1 : STRIP_KERNELS[block];
   return ranges.map(([first, end]) => ({
     kernel,
+    widest: widestOf(kernel),
     reason: pattern === undefined ? "grouped: the pattern is known" : `sparse ${kind}`,
     reads: [],
     run(call, x, y, bias, n, lo, hi, acc = 0) {
@@ -121,6 +128,7 @@ function directRange(l: Lowering, conv: ConvShape, idx: Buffer, weight: Placed, 
   const ys = output.plane;
   return {
     kernel: "sp4_8 dense",
+    widest: widestOf("sp4_8"),
     reason: `dense: direct sum over taps${spans.length > 1 ? `, ${spans.length} parts of the sum` : ""}`,
     reads: blocks ? [packed] : [],
     run(call, x, y, bias, n, lo, hi, acc = 0) {

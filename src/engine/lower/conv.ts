@@ -3,7 +3,7 @@
  * constant offset (a tap). Grouped convolutions are sparse patterns known beforehand; strides copy the input to phase planes first.
  */
 import type { Operation } from "../../program/index.js";
-import { allChannels, allOf, allRows, balanced, cutOf, cutPlanes, evenly, pieceStrip, pixelOf } from "../cut.js";
+import { allChannels, allOf, allRows, balanced, cutOf, cutPlanes, evenly, pieceStrip, pieceStrips, pixelOf } from "../cut.js";
 import { type ConvShape, convOf, depthwiseFits } from "../geometry.js";
 import { at, type Epilogue, type Lowering, local, type Placed, whole } from "../lowering.js";
 import type { Topology } from "../topology.js";
@@ -38,6 +38,7 @@ export function lowerConv(l: Lowering, operation: Operation): void {
       // Where the residual dies here and no tap reads it, the sum starts from it, in its memory.
       // Winograd on planes of four images takes no epilogue.
       const apart = winograd && planned.lanes === 4;
+      const cut = cutPlanes(l, planned, outputBounds(l, conv, topology));
       const from = apart || residual?.buffer === input.buffer ? undefined : residual;
       const output = l.allocate(value, planned, from && { value: x, placed: from }) as PlacedPlanes;
       const over = from !== undefined && output.buffer === from.buffer;
@@ -53,10 +54,12 @@ export function lowerConv(l: Lowering, operation: Operation): void {
         if (apart ? bias || residual || bounded : residual && !over) finishPlanes(l, output, epilogue, apart ? bias : undefined);
         return output;
       }
-      const cut = cutPlanes(l, planned, outputBounds(l, conv, topology));
       const emits = topology
         ? sparseForward(l, conv, topology, pattern, input.layout, weight, output.layout, cut)
         : directForward(l, conv, input.layout, weight, output.layout, cut);
+      // Sums that go on from what lies in their place: floats that two strips share would take the sum twice, so the last strip gets a place of its own.
+      const shared = over && cut.by === "rows" && planned.geometry.pitch % 4 !== 0;
+      const tails = shared ? l.temporary(cut.domain.parts * planned.group, "tails") : undefined;
       l.step({
         name: "conv2d",
         domain: cut.domain,
@@ -67,19 +70,26 @@ export function lowerConv(l: Lowering, operation: Operation): void {
           ...(epilogue.bias ? [whole(epilogue.bias)] : []),
           ...(over ? [local(output)] : []),
         ],
-        writes: [local(output)],
-        emit(call, { unit }) {
+        writes: [local(output), ...(tails ? [{ buffer: tails, local: true }] : [])],
+        emit(call, { unit, part }) {
           const piece = cut.piece(unit);
-          emits[piece.range]!.run(
-            call,
-            pixelOf(input, { ...piece, c0: 0 }),
-            pixelOf(output, piece),
-            epilogue.bias ? at(epilogue.bias) + piece.c0 * 4 : 0,
-            pieceStrip(planned, piece),
-            lo,
-            hi,
-            over ? 1 : 0,
-          );
+          const bias = epilogue.bias ? at(epilogue.bias) + piece.c0 * 4 : 0;
+          const [from, to] = [pixelOf(input, { ...piece, c0: 0 }), pixelOf(output, piece)];
+          const strips = pieceStrips(planned, piece, emits[piece.range]!.widest);
+          const run = ([skip, n]: readonly [number, number], y: number) =>
+            emits[piece.range]!.run(call, from + skip * 4, y, bias, n, lo, hi, over ? 1 : 0);
+          const last = tails && strips[1];
+          if (!last) {
+            for (const strip of strips) run(strip, to + strip[0] * 4);
+            return;
+          }
+          const [end, own] = [to + last[0] * 4, tails.address + part * planned.group];
+          const planes = { d0: 1, d1: 1, d2: piece.c, d3: last[1], s0: 0, s1: 0, s2: planned.plane, s3: 4 };
+          const copy = (x: number, y: number) => call("copy4", { ...planes, x, y, t0: 0, t1: 0, t2: planned.plane, t3: 4 });
+          copy(end, own);
+          run(strips[0]!, to);
+          run(last, own);
+          copy(own, end);
         },
       });
       l.bounds.set(output.buffer, cut.bounds);
@@ -134,7 +144,7 @@ function separable(l: Lowering, operation: Operation, conv: ConvShape, value: nu
   const { domain } = cut;
   const scratch = l.scratch(domain.parts, band.group, "band");
   const { bias, lo, hi } = epilogue;
-  const { h: rows, pitch, w: width } = band.geometry;
+  const { h: rows } = band.geometry;
   l.step({
     name: "depthwise and 1x1",
     domain,
@@ -154,7 +164,8 @@ function separable(l: Lowering, operation: Operation, conv: ConvShape, value: nu
         // The weights' columns are the depthwise convolution's channels.
         depth.run(call, { ...part, c0: 0, c: front.conv.c }, own, band);
         const y = pixelOf(output, { ...part, c0: 0 });
-        emit.run(call, own, y, bias ? at(bias) : 0, (part.rows - 1) * pitch + width, lo, hi);
+        for (const [skip, n] of pieceStrips(planned, part, emit.widest))
+          emit.run(call, own + skip * 4, y + skip * 4, bias ? at(bias) : 0, n, lo, hi);
       }
     },
   });

@@ -1,12 +1,12 @@
 /** Int8 pooling, and the classifier behind it. */
 import { InputError } from "../../core/index.js";
 import { type Int8ConvAttrs, int8RowSums, type Operation } from "../../program/index.js";
-import { allRows, cutChannels, evenly, pixelOf } from "../cut.js";
+import { allRows, cutChannels, cutPlanes, evenly, pixelOf } from "../cut.js";
 import { packRows } from "../int8-param.js";
 import { ROWS } from "../layout.js";
 import { at, type Lowering, local, ONE, type Placed, whole } from "../lowering.js";
 import type { PlacedPlanes } from "../placed.js";
-import { constants, cutQuads, floats, quads, quadsOf, requireInt8, weightOf } from "./int8-values.js";
+import { constants, floats, quads, quadsOf, requireInt8, weightOf } from "./int8-values.js";
 
 const f = Math.fround;
 /** Channels and rows of a whole image. */
@@ -53,7 +53,7 @@ export function lowerMaxPoolInt8(l: Lowering, operation: Operation): void {
   const output = l.allocate(operation.outputs[0]!, quadsOf(l, shape)) as PlacedPlanes;
   const { kernel, stride, padding } = operation.attrs as unknown as Record<"kernel" | "stride" | "padding", readonly number[]>;
   const [from, to] = [input.layout, output.layout];
-  const cut = cutQuads(l, to, l.bounds.get(input.buffer));
+  const cut = cutPlanes(l, to, l.bounds.get(input.buffer));
   l.step({
     name: "maxPool int8",
     domain: cut.domain,

@@ -1,7 +1,6 @@
 /** What the rules of int8 operations share: quads, how they are cut for threads, and params as kernels take them. */
 import { InputError } from "../../core/index.js";
 import { type Int8ConvAttrs, int8Constants, int8Weights, type Operation } from "../../program/index.js";
-import { type Cut, cutPlanes } from "../cut.js";
 import type { Int8Param } from "../int8-param.js";
 import { type Planes, planesOf } from "../layout.js";
 import type { Lowering } from "../lowering.js";
@@ -41,9 +40,6 @@ export function weightOf(l: Lowering, operation: Operation, value: number, scale
   const held = path === undefined ? undefined : l.int8[path];
   return held ?? { shape: l.type(value).shape, values: int8Weights(floats(l, operation, value), scale) };
 }
-
-/** The cut of quads: no int8 kernel writes past the last pixel of a strip, so bands of rows may begin anywhere. */
-export const cutQuads = (l: Lowering, layout: Planes, bounds?: readonly number[]): Cut => cutPlanes(l, layout, bounds, true);
 
 /** Per channel constants in memory, for channels up to a multiple of four. */
 export function constants(

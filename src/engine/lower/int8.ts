@@ -5,13 +5,13 @@
  */
 import { InputError } from "../../core/index.js";
 import { type Int8ConvAttrs, int8RowSums, type Operation } from "../../program/index.js";
-import { allChannels, allOf, allRows, balanced, type Piece, pixelOf } from "../cut.js";
+import { allChannels, allOf, allRows, balanced, cutPlanes, type Piece, pixelOf } from "../cut.js";
 import { type ConvShape, convOf, depthwiseInt8Fits } from "../geometry.js";
 import { type Int8Blocks, inPairs, packDepthwise, toBlocks } from "../int8-param.js";
 import { planesOf, ROWS } from "../layout.js";
 import { at, type Lowering, local, whole } from "../lowering.js";
 import type { Call } from "../step.js";
-import { type Constants, constants, cutQuads, floats, quads, quadsOf, requireInt8, weightOf } from "./int8-values.js";
+import { type Constants, constants, floats, quads, quadsOf, requireInt8, weightOf } from "./int8-values.js";
 import { type PlacedPlanes, phaseExtent, readsNoNeighbour, strip, tapOffsets } from "./taps.js";
 
 const f = Math.fround;
@@ -37,7 +37,7 @@ export function lowerQuantise(l: Lowering, operation: Operation): void {
   const input = planes ?? l.rows(x);
   const output = l.allocate(y, quadsOf(l, l.type(y).shape)) as PlacedPlanes;
   const to = output.layout;
-  const cut = cutQuads(l, to);
+  const cut = cutPlanes(l, to);
   // Ranges of channels are counted in fours here, and one by one there.
   const reads = planes && cut.by !== "channels" ? local(input) : whole(input);
   l.step({
@@ -73,7 +73,7 @@ export function lowerDequantise(l: Lowering, operation: Operation): void {
   const output = l.allocate(y, layout.lanes === 1 ? layout : ROWS);
   const planes = layout.lanes === 1 ? (output as PlacedPlanes) : undefined;
   const { plane, row } = input.layout;
-  const cut = cutQuads(l, input.layout, l.bounds.get(input.buffer));
+  const cut = cutPlanes(l, input.layout, l.bounds.get(input.buffer));
   l.step({
     name: "dequantise",
     domain: cut.domain,
@@ -137,7 +137,7 @@ interface Tail {
 function depthwise(l: Lowering, conv: ConvShape, input: PlacedPlanes, q: Int8Array, c: Constants, { attrs, output }: Tail): void {
   const weight = l.constantBuffer(packDepthwise(q), "int8 depthwise weights");
   const [from, to] = [input.layout, output.layout];
-  const cut = cutQuads(l, to, l.bounds.get(input.buffer));
+  const cut = cutPlanes(l, to, l.bounds.get(input.buffer));
   const stride = attrs.stride[0]!;
   l.step({
     name: "depthwise int8",
@@ -188,7 +188,7 @@ function blocksForward(
     starts[i + 1] = starts[i]! + count;
   });
   const { threads } = l.options;
-  const cut = cutQuads(l, to, starts.length - 1 < threads ? undefined : balanced(starts, threads));
+  const cut = cutPlanes(l, to, starts.length - 1 < threads ? undefined : balanced(starts, threads));
   l.step({
     name: "conv2d int8",
     domain: cut.domain,
@@ -217,7 +217,7 @@ function tapQuads(l: Lowering, conv: ConvShape, input: PlacedPlanes, zero: numbe
   if (conv.direct) {
     if (!input.clean && !readsNoNeighbour(conv)) {
       input.clean = true;
-      const cut = cutQuads(l, from, l.bounds.get(input.buffer));
+      const cut = cutPlanes(l, from, l.bounds.get(input.buffer));
       l.step({
         name: "borders int8",
         domain: cut.domain,
@@ -231,7 +231,7 @@ function tapQuads(l: Lowering, conv: ConvShape, input: PlacedPlanes, zero: numbe
   const layout = planesOf(conv.n, conv.c * conv.phases.length, 1, l.geometry(conv.oh, conv.ow));
   const placed: PlacedPlanes = { buffer: l.planesBuffer(layout, "int8 phases"), offset: 0, layout, clean: true };
   const [sy, sx] = conv.attrs.stride;
-  const cut = cutQuads(l, { ...layout, c: conv.c, group: from.group }, l.bounds.get(input.buffer));
+  const cut = cutPlanes(l, { ...layout, c: conv.c, group: from.group }, l.bounds.get(input.buffer));
   const aligned = cut.by !== "rows" || conv.h === conv.oh * sy;
   l.step({
     name: "phases int8",
