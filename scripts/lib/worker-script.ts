@@ -240,6 +240,7 @@ function dropFunctions(text: string, name: string): string {
 function slimLowering(path: string): string {
   const text = readFileSync(path, "utf8")
     .replace(/^( +name: )(?:"[^"]*"|`[^`]*`),$/gm, '$1"",')
+    .replace(/^( +(?:reason|how): ).*,$/gm, '$1"",')
     .replace(/\bl\.options\.frozen\b/g, "true")
     .replace(/[\w.]*\blanes === 4\b/g, "false")
     .replace(/[\w.]*\blanes === 1\b/g, "true")
@@ -352,7 +353,7 @@ const slim = (kind: WorkerKind): Plugin => ({
  * signature of a kernel or a text. The build fails when one is a text; the tests run every operation.
  */
 const SHORTENED =
-  "address allocate domain reads writes geometry lanes groupDomain stripDomain temporary topologies topology columnOf residual emit placed constantBuffer consumers decisions epilogue pending gridRows gridCols outerStride unit units plane origin pitch clean fixed refreshers taps preparation splat views homes notes once fusable wanted maximumPages flavor group isFrozen perPart folds".split(
+  "address allocate domain reads writes geometry lanes groupDomain stripDomain temporary topologies topology columnOf residual emit placed constantBuffer consumers decisions epilogue pending gridRows gridCols outerStride unit units plane origin pitch clean fixed refreshers taps preparation splat views homes notes once fusable wanted maximumPages flavor group isFrozen perPart folds bounds piece range widest period periods finish takes advance defer ranges absorb settle upper many often overY overX".split(
     " ",
   );
 
