@@ -14,8 +14,12 @@ const mostBytes = 1 << 28;
 export function readRun(path: string): NamedRun {
   if (!existsSync(path)) throw new InputError(`${path}: no such file or folder; expected a run folder or its results.json`);
   const file = statSync(path).isDirectory() ? join(path, "results.json") : path;
-  if (!existsSync(file))
-    throw new InputError(`${path}: has no results.json; expected a run folder (run it with sparseland run <recipe>)`);
+  if (!existsSync(file)) {
+    const pruned = existsSync(join(path, "report.txt"))
+      ? "; this is a folder of sparseland prune, whose report is its report.txt"
+      : "";
+    throw new InputError(`${path}: has no results.json; expected a run folder, as sparseland run <recipe> makes it${pruned}`);
+  }
   if (statSync(file).size > mostBytes) throw new InputError(`${file}: ${statSync(file).size} bytes, expected at most ${mostBytes}`);
   return { name: basename(dirname(resolve(file))), results: parseResults(readFileSync(file, "utf8"), file) };
 }

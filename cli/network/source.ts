@@ -88,6 +88,8 @@ export function readSource(terminal: Terminal, path: string, { arch, dim }: Sour
     const found = named(path, () => withArchitecture(bytes, ending === "gguf" ? "gguf" : "safetensors", arch));
     return { ...own, ...found, batch: "any", file: compressed(found.program, found.params, found.metadata) };
   }
+  if (ending === undefined && !mayBeSafetensors(bytes))
+    throw new InputError(`${path}: is no model by its name and its first bytes; expected ${modelForms}`);
   const file = unpackNetwork(bytes, path);
   const params = Object.fromEntries(Object.entries(file.params).map(([key, value]) => [key, denseOf(value)]));
   const { one, grows } = file.program;
@@ -95,6 +97,13 @@ export function readSource(terminal: Terminal, path: string, { arch, dim }: Sour
   const fixed = first === undefined ? 1 : (one.values[first]!.shape[0] ?? 1);
   const batch = grows.length > 0 ? "any" : { fixed, reason: "the file holds its program for one batch size" };
   return { ...own, program: file.program, params, metadata: file.metadata, file, batch };
+}
+
+/** Whether the bytes begin as a safetensors file does: the length of a header that fits, and the header's brace. */
+function mayBeSafetensors(bytes: Uint8Array): boolean {
+  if (bytes.length < 10) return false;
+  const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
+  return length <= BigInt(bytes.length - 8) && bytes[8] === 0x7b;
 }
 
 /** Sizes of open dims: `symbol=size` or `input.axis=size`. @throws OptionError */

@@ -73,7 +73,9 @@ export async function readData(terminal: Terminal, flags: PruneFlags, source: So
   }
   const place = resolve(terminal.folder, name);
   if (!existsSync(place))
-    throw new OptionError("--data", `one of ${datasetNames.join(", ")}, a folder of pictures, or a file .npz or .npy`, name);
+    throw new InputError(
+      `--data: expected one of ${datasetNames.join(", ")}, a folder of pictures, or a file .npz or .npy; got ${JSON.stringify(name)}, and there is no such file or folder in ${terminal.folder}`,
+    );
   if (statSync(place).isDirectory()) {
     const { splits, notes } = pictures(place, flags, source, own);
     return labelled(splits, source, notes);

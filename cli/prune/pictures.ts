@@ -66,9 +66,20 @@ function listed(folder: string): Labelled[] {
   return Array.from(createRng(0).permutation(list.length), (i) => list[i]!);
 }
 
+function tableRows(path: string): readonly (readonly string[])[] {
+  try {
+    return readCsv(new Uint8Array(readFileSync(path))).rows;
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    throw new InputError(
+      `${path}: ${error.message}; expected a line of names, then a line "picture.jpg,class number" for each picture`,
+    );
+  }
+}
+
 function fromTable(folder: string): Labelled[] {
   const path = join(folder, "labels.csv");
-  const { rows } = readCsv(new Uint8Array(readFileSync(path)));
+  const rows = tableRows(path);
   return rows.map((row, i) => {
     const [name = "", label = ""] = row;
     const file = [join(folder, name), join(folder, "images", name)].find((place) => existsSync(place));

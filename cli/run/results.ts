@@ -119,7 +119,7 @@ export function parseResults(source: string, file: string): RunResults {
   try {
     value = JSON.parse(source);
   } catch (error) {
-    throw new InputError(`${file}: not JSON: ${(error as Error).message}`);
+    throw new InputError(`${file}: not JSON (${(error as Error).message}); the file was cut off or edited, run the recipe again`);
   }
   const issues: Issue[] = [];
   const checked = results.check(value, [], issues);

@@ -22,7 +22,7 @@ export function readMessage(bytes: Uint8Array, schema: MessageSchema): Message {
     if (error instanceof FormatError) throw error;
     throw new FormatError(
       FORMAT,
-      `the file is damaged or is no ONNX model: ${error instanceof Error ? error.message : String(error)}`,
+      `the file is damaged or is no ONNX model: ${(error instanceof Error ? error.message : String(error)).replace(/^cant /, "cannot ")}`,
     );
   }
 }
