@@ -164,6 +164,44 @@ describe("a frozen plan", () => {
   });
 });
 
+describe("a frozen plan on three threads", () => {
+  it("moves the entries of its ranges of rows as the topology fills other rows", async () => {
+    const own = await createEngine({ threads: 3 });
+    const specs = { w: { shape: [48, 16, 1, 1], layout: { kind: "csr", capacity: 200 } as const } };
+    const program = trace(({ params, inputs }) => ({ outputs: { y: conv2d(inputs["x"]!, params["w"]!) } }), {
+      params: specs,
+      inputs: { x: { shape: [1, 16, 28, 28] } },
+    });
+    const store = own.params(specs);
+    const plan = own.compile(program, store, { frozen: true });
+    const x = randomTensor([1, 16, 28, 28], createRng(4));
+    // All entries in the first rows, in the middle, in the last; then few; then spread.
+    for (const [first, rows, each] of [
+      [0, 12, 16],
+      [18, 12, 16],
+      [36, 12, 16],
+      [47, 1, 3],
+      [0, 48, 4],
+    ] as const) {
+      const rowPtr = Int32Array.from({ length: 49 }, (_, r) => Math.max(0, Math.min(r - first, rows)) * each);
+      const columns = Int32Array.from({ length: rowPtr[48]! }, (_, e) => e % each);
+      store.setLive("w", { rowPtr, columns, values: Float32Array.from(columns, (c, e) => Math.sin(e + c)) });
+      const w = store.get("w").data;
+      const y = plan.run({ x })["y"]!.data;
+      for (let o = 0; o < 48; o++) {
+        for (const p of [0, 391, 783]) {
+          let sum = 0;
+          for (let c = 0; c < 16; c++) sum += x.data[c * 784 + p]! * w[o * 16 + c]!;
+          expect(y[o * 784 + p]).toBeCloseTo(sum, 4);
+        }
+      }
+    }
+    plan.close();
+    store.close();
+    own.close();
+  });
+});
+
 describe("bad lists are refused with what is wrong", () => {
   const specs = { w: { shape: [2, 4], layout: { kind: "csr", capacity: 4 } as const } };
   const live = (rowPtr: number[], columns: number[], values: number[] = columns.map(() => 1)): Live => ({
