@@ -125,8 +125,7 @@ function slimCompile(): string {
 function slimState(): string {
   const path = "src/engine/lowering.ts";
   let text = read(path);
-  for (const name of ["preserve", "isEnd", "decide"])
-    text = cut(path, text, new RegExp(`\\n {2}${name}\\([\\s\\S]*?\\n {2}\\}\\n`), "\n");
+  for (const name of ["preserve", "decide"]) text = cut(path, text, new RegExp(`\\n {2}${name}\\([\\s\\S]*?\\n {2}\\}\\n`), "\n");
   return cut(path, text, /\n {2}readonly decisions: .*\n/, "\n");
 }
 
@@ -294,9 +293,6 @@ const direct = () => "export const winogradFits = () => false;\nexport const win
 
 /** One image to a pixel of the planes, whatever the batch: without Winograd, four win a tenth on small planes, and take 1 KB of kernels. */
 const single = () => "export const lanesOf = () => 1;\n";
-/** Attention operation by operation: the step for whole heads is 1 KB. */
-const unjoined = () => "export const attentions = () => [];\nexport const lowerAttention = () => {};\n";
-
 /** What is put in a file's place. */
 type Substitutes = Readonly<Record<string, (path: string) => string>>;
 
@@ -312,7 +308,6 @@ const common = (kind: WorkerKind): Substitutes => ({
   "src/engine/lower/winograd.ts": direct,
   "src/engine/lanes.ts": single,
   "src/runtime/duel.ts": () => cut("src/runtime/duel.ts", read("src/runtime/duel.ts"), / "nchw_to_n4", "n4_to_nchw",/),
-  "src/engine/lower/attention.ts": unjoined,
   "src/program/index.ts": () => read("src/program/inference.ts"),
   "src/program/ops/index.ts": () => slimRegistry(kind),
 });

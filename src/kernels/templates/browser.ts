@@ -3,7 +3,7 @@ const TRAINING: ReadonlySet<string> = new Set(
   [
     "sddmm1 sddmm2 sddmm4 dots wdots w4_in w4_out w4_in_n1 w4_out_n1 wgemm w4_weights w4_dy w4_dweights",
     "bn_stats bn_finish bn_running bn_bwd_sums bn_bwd_finish bn_bwd_apply",
-    "pick_grad softmax_grad logsoftmax_grad layernorm_grad layernorm_grad_params rmsnorm_grad rmsnorm_grad_params",
+    "pick pick_grad softmax_grad logsoftmax_grad layernorm_grad layernorm_grad_params rmsnorm_grad rmsnorm_grad_params",
     "maxpool_grad_n4 maxpool_grad_n1 avgpool_grad_n4 avgpool_grad_n1 gap_grad_n4 gap_grad_n1",
     "scatter_add_rows segment_sum cumsum sgd adam norm2 scale_ptr philox_uniform philox_normal dropout_mask peak nop",
   ].flatMap((names) => names.split(" ")),

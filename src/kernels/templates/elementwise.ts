@@ -166,7 +166,7 @@ case ${BINARY.pow}: for (let o: i32 = 0; o < outer; ++o) { let pp = x, qp = y, z
 default: unreachable(); }`,
 });
 
-const where: KernelSource = {
+const where = (unroll: number): KernelSource => ({
   name: "where2d",
   params: [
     ...(["outer: i32", "inner: i32", "cond: usize", "cs: usize", "csplat: i32", "x: usize", "xs: usize", "xsplat: i32"] as const),
@@ -177,9 +177,9 @@ const where: KernelSource = {
   if (csplat) { still(scratch, cond); cp = scratch; }
   if (xsplat) { still(scratch + 64, x); pp = scratch + 64; }
   if (ysplat) { still(scratch + 128, y); qp = scratch + 128; }
-  ${row(["cp", "pp", "qp"], "zp", (at) => `const m = f32x4.ne(${at.load("cp")}, ${ZERO}); ${at.store("zp", `v128.bitselect(${at.load("pp")}, ${at.load("qp")}, m)`)}`, 4)}
+  ${row(["cp", "pp", "qp"], "zp", (at) => `const m = f32x4.ne(${at.load("cp")}, ${ZERO}); ${at.store("zp", `v128.bitselect(${at.load("pp")}, ${at.load("qp")}, m)`)}`, unroll)}
   cond += cs; x += xs; y += ys; z += zs; }`,
-};
+});
 
 /** Strips of 16 floats stay in registers while the parts are added in order. */
 const accumulate: KernelSource = {
@@ -256,26 +256,37 @@ const u8ToF32: KernelSource = {
  for (; n > 0; --n) { store<f32>(y, f32(load<u8>(x)) * scale + shift); x += 1; y += 4; }`,
 };
 
-const f32ToI32: KernelSource = {
+const f32ToI32 = (unroll: number): KernelSource => ({
   name: "f32_to_i32",
   params: ["n: i32", "x: usize", "y: usize"],
-  body: flat(["x", "y"], (at) => at.store("y", `i32x4.trunc_sat_f32x4_s(${at.load("x")})`)),
-};
+  body: flat(["x", "y"], (at) => at.store("y", `i32x4.trunc_sat_f32x4_s(${at.load("x")})`), unroll),
+});
 
-const i32ToF32: KernelSource = {
+const i32ToF32 = (unroll: number): KernelSource => ({
   name: "i32_to_f32",
   params: ["n: i32", "x: usize", "y: usize"],
-  body: flat(["x", "y"], (at) => at.store("y", `f32x4.convert_i32x4_s(${at.load("x")})`)),
-};
+  body: flat(["x", "y"], (at) => at.store("y", `f32x4.convert_i32x4_s(${at.load("x")})`), unroll),
+});
 
 /** Functions of one, two and three tensors. @param training whether gradients are among them */
 export function elementwise(_: Flavor, training: boolean): Template {
+  const unroll = training ? 4 : 1;
   return {
     helpers: `// four copies of the float at p
 ${INLINE}function still(at: usize, p: usize): void { const v = v128.load32_splat(p); ${seq(4)
       .map((u) => `v128.store(at, v, ${u * 16});`)
       .join(" ")} }
 ${transposed}`,
-    kernels: [unary(training ? 4 : 1), unary2d, binary(training), where, accumulate, copy4, u8ToF32, f32ToI32, i32ToF32],
+    kernels: [
+      unary(unroll),
+      unary2d,
+      binary(training),
+      where(unroll),
+      accumulate,
+      copy4,
+      u8ToF32,
+      f32ToI32(unroll),
+      i32ToF32(unroll),
+    ],
   };
 }

@@ -7,12 +7,12 @@
  * `gamma` and `beta` [axis] may be 0 (none). `mean` and `inv` [outer][inner] are written for the backward pass.
  * Ba et al. 2016, arXiv:1607.06450; Zhang and Sennrich 2019, arXiv:1910.07467.
  */
-import type { KernelSource, Template } from "./emit.js";
+import type { Flavor, KernelSource, Template } from "./emit.js";
 
 const DIMS = ["outer: i32", "axis: i32", "inner: i32"] as const;
 
 /** Visits vectors `v` of x and running addresses: lanes along the axis where that is contiguous, else along inner. */
-function forward(kind: "layer" | "rms"): KernelSource {
+function forward(kind: "layer" | "rms", training: boolean): KernelSource {
   const layer = kind === "layer";
   const shift = (x: string) => (layer ? `f32x4.sub(${x}, m)` : x);
   const square = (x: string) => `f32x4.mul(${x}, ${x})`;
@@ -48,8 +48,8 @@ function forward(kind: "layer" | "rms"): KernelSource {
       ...(layer ? (["mean: usize"] as const) : []),
       "inv: usize",
     ],
-    body: `const line = inner == 1 && sa == 4 && ya == 4;
- for (let o: i32 = 0; o < outer; ++o) { if (line) { ${line} } else { ${column} } x += so; y += yo; }`,
+    body: `${training ? "const line = inner == 1 && sa == 4 && ya == 4;" : ""}
+ for (let o: i32 = 0; o < outer; ++o) { ${training ? `if (line) { ${line} } else { ${column} }` : `{ ${line} }`} x += so; y += yo; }`,
   };
 }
 
@@ -127,6 +127,7 @@ function parameters(kind: "layer" | "rms"): KernelSource {
   };
 }
 
-export function norms(): Template {
-  return { kernels: (["layer", "rms"] as const).flatMap((kind) => [forward(kind), gradient(kind), parameters(kind)]) };
+/** @param training false for the browser's module: plans normalise along rows alone */
+export function norms(_: Flavor, training: boolean): Template {
+  return { kernels: (["layer", "rms"] as const).flatMap((kind) => [forward(kind, training), gradient(kind), parameters(kind)]) };
 }

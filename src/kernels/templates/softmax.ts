@@ -1,5 +1,5 @@
 /** Softmax, its logarithm and their gradients, on tensors seen as [outer][axis][inner] (see reduce.ts). */
-import type { Flavor, KernelSource, Template } from "./emit.js";
+import type { KernelSource, Template } from "./emit.js";
 import { abreast, EXP_BELOW_STEPS } from "./maths.js";
 
 const DIMS = ["outer: i32", "axis: i32", "inner: i32"] as const;
@@ -20,9 +20,9 @@ const greatestLine = `let m4 = f32x4.splat(f32.NEGATIVE_INFINITY), p = x, n = ax
 /** e^(v - top), v at most top. */
 const power = (v: string) => `exp_below(f32x4.sub(${v}, top))`;
 
-/** Sum of e^(x - top), stored on the way when `to` is a pointer. @param wide four vectors a turn */
-const sumLine = (to: boolean, wide: boolean) => `let s4 = f32x4.splat(0); p = x; ${to ? "let q = y;" : ""} n = axis;
-  ${wide ? `for (; n >= 16; n -= 16) { ${abreast(4, ["const $v = f32x4.sub(v128.load(p, #), top);", ...EXP_BELOW_STEPS, `s4 = f32x4.add(s4, $e); ${to ? "v128.store(q, $e, #);" : ""}`])} p += 64; ${to ? "q += 64;" : ""} }` : ""}
+/** Sum of e^(x - top), stored on the way when `to` is a pointer. */
+const sumLine = (to: boolean) => `let s4 = f32x4.splat(0); p = x; ${to ? "let q = y;" : ""} n = axis;
+  for (; n >= 16; n -= 16) { ${abreast(4, ["const $v = f32x4.sub(v128.load(p, #), top);", ...EXP_BELOW_STEPS, `s4 = f32x4.add(s4, $e); ${to ? "v128.store(q, $e, #);" : ""}`])} p += 64; ${to ? "q += 64;" : ""} }
   for (; n > 0; n -= 4) { let e = ${power("part(p, n)")}; if (n < 4) e = v128.and(e, lanes(n));
    s4 = f32x4.add(s4, e); ${to ? "putPart(q, e, n); q += 16;" : ""} p += 16; }
   const total = f32x4.splat(sumLanes(s4));`;
@@ -51,12 +51,12 @@ const columnsAbreast = `for (; n >= ${ABREAST * 4}; n -= ${ABREAST * 4}) { let p
 const forward = (text: string, fast = "") => text.replace("SIDES", "sa == 4 && ya == 4").replace("FAST", fast);
 const backward = (text: string) => text.replace("SIDES", "sa == 4 && da == 4 && xa == 4");
 
-const softmaxKernel = (training: boolean): KernelSource => ({
+const softmaxKernel: KernelSource = {
   name: "softmax",
   params: [...DIMS, ...FROM, ...TO],
   body: forward(
     both(
-      `${greatestLine} ${sumLine(true, true)}
+      `${greatestLine} ${sumLine(true)}
   const share = f32x4.div(f32x4.splat(1), total);
   q = y; for (n = axis; n >= 4; n -= 4) { v128.store(q, f32x4.mul(v128.load(q), share)); q += 16; }
   if (n > 0) putPart(q, f32x4.mul(part(q, n), share), n);
@@ -66,16 +66,16 @@ const softmaxKernel = (training: boolean): KernelSource => ({
         "const share = f32x4.div(f32x4.splat(1), total); q = yi; for (let a: i32 = 0; a < axis; ++a) { putPart(q, f32x4.mul(part(q, n), share), n); q += ya; }",
       ),
     ),
-    training ? columnsAbreast : "",
+    columnsAbreast,
   ),
-});
+};
 
-const logSoftmax = (training: boolean): KernelSource => ({
+const logSoftmax: KernelSource = {
   name: "logsoftmax",
   params: [...DIMS, ...FROM, ...TO],
   body: forward(
     both(
-      `${greatestLine} ${sumLine(false, training)}
+      `${greatestLine} ${sumLine(false)}
   const l = log4(total); p = x; let q = y; for (n = axis; n > 0; n -= 4) { putPart(q, f32x4.sub(f32x4.sub(part(p, n), top), l), n); p += 16; q += 16; }
   x += so; y += yo;`,
       column(
@@ -84,7 +84,7 @@ const logSoftmax = (training: boolean): KernelSource => ({
       ),
     ),
   ),
-});
+};
 
 /** `sum` folds vectors d, v into `total`; `value` is the gradient from d, v and the total. */
 const grad = (name: string, term: string, value: string): KernelSource => ({
@@ -121,12 +121,11 @@ const grad = (name: string, term: string, value: string): KernelSource => ({
   ),
 });
 
-/** @param training false for the browser's module: there softmax along rows alone takes four vectors a turn */
-export function softmax(_: Flavor, training: boolean): Template {
+export function softmax(): Template {
   return {
     kernels: [
-      softmaxKernel(training),
-      logSoftmax(training),
+      softmaxKernel,
+      logSoftmax,
       grad("softmax_grad", "f32x4.mul(d, v)", "f32x4.mul(v, f32x4.sub(d, total))"),
       grad("logsoftmax_grad", "d", "f32x4.sub(d, f32x4.mul(exp4(v), total))"),
     ],
