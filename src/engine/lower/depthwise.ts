@@ -10,7 +10,7 @@ import type { Access, Call } from "../step.js";
 import type { PlacedPlanes } from "./taps.js";
 
 /** What a band of the depthwise result may take: a part of a second cache. */
-const BAND_BYTES = 160 << 10;
+const BAND_BYTES = 200 << 10;
 
 /** A depthwise convolution ready to be called for some rows and channels. */
 export interface DepthwiseCall {
@@ -78,7 +78,9 @@ export function depthwiseForward(
 /** The layout of a band of a depthwise result beside planes of `to`'s rows, or undefined when the whole result is no bigger. */
 export function bandLayout(conv: ConvShape, to: Planes): Planes | undefined {
   const { pitch } = to.geometry;
-  const rows = Math.max(4, Math.floor(BAND_BYTES / (conv.c * pitch * 4)) & ~3);
+  const bands = Math.ceil((conv.c * pitch * conv.oh * 4) / BAND_BYTES);
+  // Whole vectors a band, whatever the pitch.
+  const rows = (Math.ceil(conv.oh / bands) + 3) & ~3;
   if (rows >= conv.oh) return undefined;
   return planesOf(1, conv.c, 1, { h: rows, w: conv.ow, top: 0, bottom: 0, left: 0, pitch });
 }

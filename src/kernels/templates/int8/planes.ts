@@ -2,9 +2,10 @@
  * Int8 kernels that go over quads plane by plane: depthwise 3x3, between f32 and bytes, mean, maximum, borders. Rows of at least four
  * pixels; the last vector of a row overlaps the one before where four does not divide it.
  */
-import { depthwiseRow } from "../depthwise-row.js";
+
 import { type KernelSource, seq, type Template } from "../emit.js";
 import { begin, dots, type Int8Flavor } from "./arithmetic.js";
+import { depthwiseRow } from "./depthwise-row.js";
 
 /**
  * Depthwise 3x3 of h output rows from row r0 on (x and y point there; xh and xw are the whole input's), zero point 0 of x, `pad` rows and columns of zeros before: 1, or with stride 2 also 0 (as TensorFlow pads even planes). Sixteen bytes hold four pixels of a row; transposed, each i32 lane holds one channel of

@@ -1,4 +1,4 @@
-/** The row of a depthwise 3x3: which input rows it has, and its first, middle and last vectors. */
+/** The row of an int8 depthwise 3x3: which input rows it has, and its first, middle and last vectors. */
 
 /**
  * One output row, whose input rows above and below may be missing (`top`, `bottom`), along q up to the last vector (`last` bytes).
