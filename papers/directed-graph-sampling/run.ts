@@ -1,5 +1,5 @@
 /** Constructing and Sampling Directed Graphs with Linearly Rescaled Degree Matrices. 2025. */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createRng, InputError } from "../../src/core/index.js";
 import { gunzip, readNpz } from "../../src/formats/index.js";
@@ -43,7 +43,15 @@ function coraMl(bytes: Uint8Array): Digraph {
 
 function load(name: GraphName, dataFolder: string, arcs: number): Digraph {
   if (name === "synthetic") return powerLawDigraph({ nodes: Math.round(arcs / 10), arcs }, createRng(20_250_723));
-  const read = (file: string) => new Uint8Array(readFileSync(join(dataFolder, "graphs", file)));
+  const read = (file: string) => {
+    const path = join(dataFolder, "graphs", file);
+    if (!existsSync(path)) {
+      throw new InputError(
+        `directed-graph-sampling: there is no ${path}; put the graphs of papers/directed-graph-sampling/README.md there, or set SPARSELAND_DATA to the folder that holds graphs/`,
+      );
+    }
+    return new Uint8Array(readFileSync(path));
+  };
   if (name === "polblogs") return readGml(gunzip(read("polblogs.gml.gz"))).graph;
   if (name === "gnutella") return readEdgeList(gunzip(read("p2p-Gnutella04.txt.gz"))).graph;
   return coraMl(read("cora_ml_directed.npz"));
