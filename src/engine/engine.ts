@@ -123,9 +123,9 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
           kernels,
           arena,
           release,
-          run(plan) {
+          run(plan, alone) {
             open("run of a plan");
-            pool.run(plan, scratch, SCRATCH);
+            pool.run(plan, scratch, SCRATCH, alone);
           },
           scratch: () => scratch,
           write: (phases, placed) => writePlan(arena, phases, placed),

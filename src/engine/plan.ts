@@ -36,6 +36,8 @@ export interface Plan {
   read(): Tree<Tensor<"f32"> & AnyTensor>;
   /** After params were changed from outside: prepares frozen plans anew. */
   refresh(): void;
+  /** Whether it runs on the calling thread only, as small plans may do fastest; default false. The bits are the same. */
+  alone: boolean;
   /** What was chosen for each operation, and why. */
   readonly decisions: readonly Decision[];
   /** Bytes of activations and scratch (params not counted). */
@@ -53,7 +55,7 @@ export interface Plan {
 /** What a plan needs of the engine. */
 export interface PlanHost {
   readonly kernels: Kernels;
-  readonly run: (plan: number) => void;
+  readonly run: (plan: number, alone: boolean) => void;
   readonly scratch: () => number;
   readonly write: (
     phases: Compiled["phases"],
@@ -146,13 +148,13 @@ export function createPlan(compiled: Compiled, params: ParamStore, host: PlanHos
   function prepare(): void {
     open("run");
     follow();
-    if (!prepared && preparation !== undefined) host.run(preparation);
+    if (!prepared && preparation !== undefined) host.run(preparation, false);
     prepared = true;
   }
 
   function step(): void {
     prepare();
-    host.run(main);
+    host.run(main, made.alone);
   }
 
   function read(): Tree<Tensor<"f32"> & AnyTensor> {
@@ -177,7 +179,8 @@ export function createPlan(compiled: Compiled, params: ParamStore, host: PlanHos
     return outputs;
   }
 
-  return {
+  const made: Plan = {
+    alone: false,
     run(inputs = {}) {
       open("run");
       set(inputs);
@@ -205,6 +208,7 @@ export function createPlan(compiled: Compiled, params: ParamStore, host: PlanHos
       host.release();
     },
   };
+  return made;
 }
 
 const elements = (given: InputData): ArrayLike<number> => ("data" in given ? (given.data as ArrayLike<number>) : given);

@@ -42,9 +42,10 @@ export interface Pool {
    * @param plan         address from `writePlan`
    * @param scratchBase  address of `threads * scratchBytes` bytes
    * @param scratchBytes bytes of scratch memory for each thread
+   * @param alone        on this thread only: the same bits, and no meetings
    * @throws LostThreadError when a thread was lost, InputError when the pool is closed. The plan's results are then undefined; make a new pool
    */
-  run(plan: number, scratchBase: number, scratchBytes: number): void;
+  run(plan: number, scratchBase: number, scratchBytes: number, alone?: boolean): void;
   /** Stops the workers. Closing twice is allowed. */
   close(): void;
 }
@@ -150,7 +151,7 @@ export async function createPool(kernels: Kernels, threads: number, options: Poo
 
   return {
     threads: count,
-    run(plan, scratchBase, scratchBytes) {
+    run(plan, scratchBase, scratchBytes, alone) {
       if (state !== "open") {
         const what = state === "lost" ? `has lost a thread (${reason})` : "is closed";
         const Problem = state === "lost" ? LostThreadError : InputError;
@@ -158,7 +159,7 @@ export async function createPool(kernels: Kernels, threads: number, options: Poo
       }
       let lost: number;
       try {
-        lost = kernels.exports.run(count, plan, scratchBase, scratchBytes);
+        lost = kernels.exports.run(alone ? 1 : count, plan, scratchBase, scratchBytes);
       } catch (cause) {
         if (count > 1) lose("the plan trapped");
         const Problem = count > 1 ? LostThreadError : InputError;

@@ -1,0 +1,57 @@
+import { expect, it } from "vitest";
+import { createRng, mapTree } from "../core/index.js";
+import { createEngine, type Plan } from "../engine/index.js";
+import { randomTensor } from "../engine/testing/agree.js";
+import { inferenceProgram, resnet } from "../models/index.js";
+import { initParams } from "../nn/index.js";
+import { isFasterAlone } from "./solo.js";
+
+/** A plan whose steps take these times on a clock of its own, and how it was asked to run. */
+function clocked(ms: { readonly all: number; readonly one: number }) {
+  let t = 0;
+  const asked: boolean[] = [];
+  const plan = {
+    alone: false,
+    step() {
+      asked.push(plan.alone);
+      t += plan.alone ? ms.one : ms.all;
+    },
+  } as Plan;
+  return { plan, asked, now: () => t };
+}
+
+it("takes one thread where that is faster, all threads where they are, and where the plan is large", () => {
+  const choice = (all: number, one: number) => {
+    const { plan, now } = clocked({ all, one });
+    return isFasterAlone(plan, now);
+  };
+  expect(choice(0.5, 0.3)).toBe(true);
+  expect(choice(0.3, 0.5)).toBe(false);
+  expect(choice(0.3, 0.3)).toBe(false);
+  const { plan, asked, now } = clocked({ all: 50, one: 1 });
+  expect(isFasterAlone(plan, now)).toBe(false);
+  expect(asked).not.toContain(true);
+});
+
+it("one thread gives the bits of two", async () => {
+  const model = resnet({ depth: 8, inputShape: [3, 16, 16] });
+  const params = initParams(model.module, createRng(1));
+  const x = randomTensor([1, 3, 16, 16], createRng(2));
+  const results = [];
+  for (const threads of [1, 2]) {
+    const engine = await createEngine({ threads });
+    const store = engine.params(
+      mapTree(params, ({ shape }) => ({ shape })),
+      params,
+    );
+    const plan = engine.compile(inferenceProgram(model, 1), store, { frozen: true });
+    for (const alone of [false, true, false]) {
+      plan.alone = alone;
+      const [y] = Object.values(plan.run({ x }));
+      results.push([...y!.data]);
+    }
+    engine.close();
+  }
+  expect(results[0]!.some((value) => value !== 0)).toBe(true);
+  for (const result of results) expect(result).toEqual(results[0]);
+});
