@@ -9,7 +9,7 @@ import { readTimings, type TimingStore, writeTimings } from "./timings.js";
 
 /** Options of a runtime. */
 export interface RuntimeOptions {
-  /** Threads, 1 to 256. Default: the machine's cores, at most 4. Plans of a few milliseconds that are faster on one of them, measured, run on one. One where memory cannot be shared (a page that is not isolated). */
+  /** Threads, 1 to 256. Default: the machine's cores, at most 4. Plans of up to 25 ms that gain less than a tenth from more than one, measured, run on one. One where memory cannot be shared (a page that is not isolated). */
   readonly threads?: number | undefined;
   /**
    * Whether the engine lives in a worker, so that runs do not block the calling thread. A browser's always does. In Node the default

@@ -26,11 +26,16 @@ it("takes one thread where that is faster, all threads where they are, and where
     return isFasterAlone(plan, now);
   };
   expect(choice(0.5, 0.3)).toBe(true);
+  expect(choice(8.6, 5.8)).toBe(true);
   expect(choice(0.3, 0.5)).toBe(false);
-  expect(choice(0.3, 0.3)).toBe(false);
-  const { plan, asked, now } = clocked({ all: 50, one: 1 });
+  expect(choice(3.6, 6.5)).toBe(false);
+  expect(choice(0.29, 0.3)).toBe(true);
+  const { plan, asked, now } = clocked({ all: 90, one: 1 });
   expect(isFasterAlone(plan, now)).toBe(false);
   expect(asked).not.toContain(true);
+  const slow = clocked({ all: 20, one: 18 });
+  expect(isFasterAlone(slow.plan, slow.now)).toBe(true);
+  expect(slow.asked.length).toBe(5);
 });
 
 it("one thread gives the bits of two", async () => {

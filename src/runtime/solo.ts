@@ -1,19 +1,23 @@
 /** Whether a plan is faster on one thread than on all: small steps may take less time than threads need to hand each other what they wrote. */
 import type { Plan } from "../engine/index.js";
 
-/** Plans that take longer than this (ms) gain from threads wherever there are any. */
-const LARGE_MS = 4;
-/** Runs in a row, so that threads are awake as between the runs of a busy caller; the least counts. */
-const RUNS = 5;
-/** Turns of both ways. */
-const TURNS = 3;
+/** Plans that take longer than this (ms) are left to all threads. */
+const LARGE_MS = 25;
+/** Runs in a row, so that threads are awake as between the runs of a busy caller: this many, or two where they take longer than this (ms). */
+const [RUNS, ROW_MS] = [5, 8];
+/** Both ways take turns, this often or for this long (ms). */
+const [TURNS, BUDGET_MS] = [3, 40];
+/** A second core for a gain smaller than this share is no gain, and hand-overs take longer at some times than at others. */
+const GAIN = 0.1;
 
-/** Runs the plan, on whatever its inputs hold, both ways in turn. At most about 100 ms. */
+/** Runs the plan, on whatever its inputs hold, both ways in turn, and compares least times. */
 export function isFasterAlone(plan: Plan, now: () => number): boolean {
+  const begin = now();
   const least = (alone: boolean, before: number): number => {
     plan.alone = alone;
     let ms = before;
-    for (let run = 0; run < RUNS; run++) {
+    const from = now();
+    for (let run = 0; run < RUNS && (run < 2 || now() - from < ROW_MS); run++) {
       const start = now();
       plan.step();
       ms = Math.min(ms, now() - start);
@@ -22,10 +26,10 @@ export function isFasterAlone(plan: Plan, now: () => number): boolean {
   };
   plan.step();
   let [all, one] = [Number.MAX_VALUE, Number.MAX_VALUE];
-  for (let turn = 0; turn < TURNS; turn++) {
+  for (let turn = 0; turn < TURNS && (turn === 0 || now() - begin < BUDGET_MS); turn++) {
     all = least(false, all);
     if (all > LARGE_MS) return false;
     one = least(true, one);
   }
-  return one < all;
+  return all > one * (1 - GAIN);
 }
