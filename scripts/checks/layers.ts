@@ -37,7 +37,8 @@ const beside: Readonly<Record<string, readonly string[]>> = {
 /** Scripts that build a folder's generated files read its generators. */
 const builders: Readonly<Record<string, readonly string[]>> = {
   "scripts/build-kernels.ts": ["src/kernels/templates/"],
-  "scripts/lib/worker-script.ts": ["src/kernels/templates/", "src/program/ops/browser.ts"],
+  "scripts/lib/worker-script.ts": ["src/kernels/templates/"],
+  "scripts/lib/worker-slim.ts": ["src/kernels/templates/", "src/program/ops/browser.ts"],
 };
 
 const isEntry = (path: string, folder: string) => path === `${folder}/index.ts` || path.endsWith(".node.ts");

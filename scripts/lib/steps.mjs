@@ -60,7 +60,10 @@ function kernels({ say, quiet, force }) {
 function worker({ say, quiet, force }) {
   const skip = (path) => path.startsWith("src/runtime/generated") || path.endsWith(".test.ts");
   const inputs = ["core", "formats", "kernels", "program", "engine", "runtime"].map((folder) => `src/${folder}`);
-  const hash = hashOf([...inputs, "scripts/build-worker.ts", "scripts/lib/worker-script.ts", "package-lock.json"], skip);
+  const hash = hashOf(
+    [...inputs, "scripts/build-worker.ts", "scripts/lib/worker-script.ts", "scripts/lib/worker-slim.ts", "package-lock.json"],
+    skip,
+  );
   if (
     !force &&
     !isStale(

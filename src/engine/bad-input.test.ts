@@ -1,35 +1,15 @@
 /** What plans refuse: inputs of another size, shape or type, memory that is closed or too small; and what they say then. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type AnyTensor, InputError, ShapeError, type Tree, tensor } from "../core/index.js";
-import { add, crossEntropy, gather, linear, mul, oneHot, type ParamSpec, type Program, relu, trace } from "../program/index.js";
+import { InputError, ShapeError, tensor } from "../core/index.js";
+import { add, crossEntropy, gather, linear, mul, oneHot, relu, trace } from "../program/index.js";
 import { createEngine, type Engine } from "./engine.js";
-import type { Plan } from "./plan.js";
+import { compile } from "./testing/plans.js";
 
 let engine: Engine;
 beforeAll(async () => {
   engine = await createEngine();
 });
 afterAll(() => engine.close());
-
-const opened: (() => void)[] = [];
-function compile(
-  on: Engine,
-  program: Program,
-  specs: Tree<ParamSpec>,
-  initial: Tree<AnyTensor>,
-  frozen = false,
-): { plan: Plan; store: ReturnType<Engine["params"]> } {
-  const store = on.params(specs, initial);
-  const plan = on.compile(program, store, { frozen });
-  opened.push(() => {
-    plan.close();
-    store.close();
-  });
-  return { plan, store };
-}
-afterAll(() => {
-  for (const close of opened.splice(0)) close();
-});
 
 const classifier = () =>
   compile(

@@ -1,6 +1,6 @@
 /** Plans: that a run allocates nothing, frozen params, updates in place, equal bits for any number of threads. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type AnyTensor, createRng, type Tree, tensor } from "../core/index.js";
+import { createRng, type Tree, tensor } from "../core/index.js";
 import {
   add,
   cast,
@@ -11,7 +11,6 @@ import {
   mean,
   mul,
   type ParamSpec,
-  type Program,
   relu,
   sgdStep,
   sum,
@@ -19,8 +18,8 @@ import {
   type Value,
 } from "../program/index.js";
 import { createEngine, type Engine } from "./engine.js";
-import type { Plan } from "./plan.js";
 import { differences, randomLabels, randomTensor } from "./testing/agree.js";
+import { compile } from "./testing/plans.js";
 import { masksOf, type TestWeight, testWeight } from "./testing/sparse.js";
 
 let engine: Engine;
@@ -28,26 +27,6 @@ beforeAll(async () => {
   engine = await createEngine();
 });
 afterAll(() => engine.close());
-
-const opened: (() => void)[] = [];
-function compile(
-  on: Engine,
-  program: Program,
-  specs: Tree<ParamSpec>,
-  initial: Tree<AnyTensor>,
-  frozen = false,
-): { plan: Plan; store: ReturnType<Engine["params"]> } {
-  const store = on.params(specs, initial);
-  const plan = on.compile(program, store, { frozen });
-  opened.push(() => {
-    plan.close();
-    store.close();
-  });
-  return { plan, store };
-}
-afterAll(() => {
-  for (const close of opened.splice(0)) close();
-});
 
 /** A small network with everything in it: strided, dense and sparse convolutions, a sparse linear layer, momentum. */
 function network(n: number) {
@@ -263,11 +242,11 @@ describe("several plans over one store", () => {
       inputs: { h: { shape: [1, 12] } },
     });
     const other = engine.compile(loss, store);
-    opened.push(() => other.close());
     const h = randomTensor([1, 12], createRng(2));
     const before = other.run({ h })["y"]!.data.slice();
     plan.run(inputs);
     expect(other.run({ h })["y"]!.data).not.toEqual(before);
+    other.close();
   });
 
   it("give all memory back when closed", async () => {

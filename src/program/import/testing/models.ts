@@ -79,19 +79,27 @@ export function model(
   opset = 17,
   types: Readonly<Record<string, number>> = {},
 ): Uint8Array {
-  return writeOnnx({
-    irVersion: 8,
-    producerName: "test",
-    opsets: { "": opset },
-    metadata: {},
-    graph: {
-      name: "g",
+  return onnxFile(
+    {
       nodes,
       initializers,
-      sparseInitializers: [],
       inputs: Object.entries(feeds).map(([name, { type, shape }]) => ({ name, elemType: codes[type], shape })),
       // A type that ONNX infers: leaving it out would be refused by the checker, so outputs state none beyond what is needed.
       outputs: outputs.map((name) => ({ name, ...(types[name] === undefined ? {} : { elemType: types[name]! }) })),
     },
-  });
+    opset,
+  );
 }
+
+/** The bytes of a file with one graph. */
+export const onnxFile = (
+  graph: Omit<Parameters<typeof writeOnnx>[0]["graph"], "name" | "sparseInitializers">,
+  opset: number,
+): Uint8Array =>
+  writeOnnx({
+    irVersion: 8,
+    producerName: "test",
+    opsets: { "": opset },
+    metadata: {},
+    graph: { name: "g", sparseInitializers: [], ...graph },
+  });

@@ -1,6 +1,6 @@
 /** Small ONNX files for tests. */
-import { type OnnxNode, type OnnxTensor, writeOnnx } from "../../../formats/index.js";
-import { attributes } from "./models.js";
+import type { OnnxNode, OnnxTensor } from "../../../formats/index.js";
+import { attributes, onnxFile } from "./models.js";
 
 /** A node of an ONNX graph. */
 export const node = (
@@ -22,17 +22,12 @@ export interface Sketch {
 
 /** The bytes of a sketch, as a file of opset 17. */
 export const write = ({ nodes, inputs, outputs, initializers = [], types = {} }: Sketch): Uint8Array =>
-  writeOnnx({
-    irVersion: 8,
-    producerName: "test",
-    opsets: { "": 17 },
-    metadata: {},
-    graph: {
-      name: "g",
+  onnxFile(
+    {
       nodes,
       initializers,
-      sparseInitializers: [],
       inputs: Object.entries(inputs).map(([name, shape]) => ({ name, elemType: types[name] ?? 1, shape })),
       outputs: outputs.map((name) => ({ name })),
     },
-  });
+    17,
+  );
