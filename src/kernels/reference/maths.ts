@@ -10,6 +10,7 @@ import {
   LOG2E,
   POLY,
   POW2_SHIFT,
+  TANH_LIMIT,
 } from "../templates/maths.js";
 
 const f = Math.fround;
@@ -79,14 +80,20 @@ export function log1p(x: number): number {
   return Math.abs(l) === Number.POSITIVE_INFINITY ? l : f(l - f(f(f(u - 1) - x) / u));
 }
 
-export function tanh(x: number): number {
-  const t = Math.abs(x);
+export function tanh(v: number): number {
+  const x = pmin(pmax(v, f(-TANH_LIMIT)), f(TANH_LIMIT));
   const z = f(x * x);
-  if (!(t > 0.625)) return f(f(f(horner(z, POLY.tanh) * z) * x) + x);
-  return withSign(f(1 - f(2 / f(exp(f(t + t)) + 1))), x);
+  return pmin(pmax(f(f(horner(z, POLY.tanhTop) * x) / horner(z, POLY.tanhBelow)), -1), 1);
 }
 
-export const sigmoid = (x: number): number => f(1 / f(1 + exp(-x)));
+/** 1 / (1 + e^x), of which e^x is infinite from 88.37 on. */
+export function sigmoid(v: number): number {
+  const x = pmin(pmax(-v, -87), 89);
+  const k = f(f(f(x * f(LOG2E)) + f(POW2_SHIFT)) - f(POW2_SHIFT));
+  const r = f(f(x - f(k * f(LN2_HIGH))) - f(k * f(LN2_LOW)));
+  const e = f(f(f(horner(r, POLY.exp) * f(r * r)) + r) + 1);
+  return f(1 / f(f(e * fromBits((k + 127) << 23)) + 1));
+}
 
 /** 2^t for t in [-126, 128]. */
 export function pow2(t: number): number {

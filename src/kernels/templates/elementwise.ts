@@ -203,7 +203,7 @@ const accumulate: KernelSource = {
   putPart(y, s, n); x += 16; y += 16; }`,
 };
 
-/** Rows that are contiguous on both sides go by vectors; a transposed inner pair goes by 4 x 4 blocks; the rest float by float. */
+/** Rows that are contiguous on both sides go by vectors; a transposed inner pair goes by 4 x 4 blocks (pack.ts); the rest float by float. */
 const copy4: KernelSource = {
   name: "copy4",
   params: [
@@ -215,35 +215,14 @@ const copy4: KernelSource = {
    if (s3 == 4 && t3 == 4) { let xc = xb, yc = yb;
     for (let c: i32 = 0; c < d2; ++c) { let p = xc, q = yc; const w4 = d3 >> 2, tail = d3 & 3;
      ${strip(["p", "q"], (at) => at.store("q", at.load("p")))} xc += s2; yc += t2; } }
-   else if (s2 == 4 && t3 == 4) transposed(d2, d3, xb, s3, yb, t2);
-   else if (s3 == 4 && t2 == 4) transposed(d3, d2, xb, s2, yb, t3);
+   else if (s2 == 4 && t3 == 4) transpose2d(d3, d2, xb, s3, yb, t2);
+   else if (s3 == 4 && t2 == 4) transpose2d(d2, d3, xb, s2, yb, t3);
    else { let xc = xb, yc = yb;
     for (let c: i32 = 0; c < d2; ++c) { let p = xc, q = yc;
      for (let d: i32 = 0; d < d3; ++d) { store<f32>(q, load<f32>(p)); p += s3; q += t3; } xc += s2; yc += t2; } }
    xb += s1; yb += t1; }
   x += s0; y += t0; }`,
 };
-
-const shuffled = (a: string, b: string, ...k: number[]) => `v128.shuffle<f32>(${a}, ${b}, ${k.join(", ")})`;
-
-const transposed = `
-// y[i][j] = x[j][i] for i < m, j < n: x rows xs apart hold i contiguously, y rows ys apart hold j contiguously
-function transposed(m: i32, n: i32, x: usize, xs: usize, y: usize, ys: usize): void {
- let i: i32 = 0;
- for (; i + 4 <= m; i += 4) { let p = x, q = y; let j: i32 = 0;
-  for (; j + 4 <= n; j += 4) {
-   const a = v128.load(p), b = v128.load(p + xs), c = v128.load(p + 2 * xs), d = v128.load(p + 3 * xs);
-   const e = ${shuffled("a", "b", 0, 4, 1, 5)}, f = ${shuffled("c", "d", 0, 4, 1, 5)}, g = ${shuffled("a", "b", 2, 6, 3, 7)}, h = ${shuffled("c", "d", 2, 6, 3, 7)};
-   v128.store(q, ${shuffled("e", "f", 0, 1, 4, 5)}); v128.store(q + ys, ${shuffled("e", "f", 2, 3, 6, 7)});
-   v128.store(q + 2 * ys, ${shuffled("g", "h", 0, 1, 4, 5)}); v128.store(q + 3 * ys, ${shuffled("g", "h", 2, 3, 6, 7)});
-   p += 4 * xs; q += 16; }
-  for (; j < n; ++j) { const a = v128.load(p);
-   v128.store32_lane(q, a, 0); v128.store32_lane(q + ys, a, 1); v128.store32_lane(q + 2 * ys, a, 2); v128.store32_lane(q + 3 * ys, a, 3);
-   p += xs; q += 4; }
-  x += 16; y += 4 * ys; }
- for (; i < m; ++i) { let p = x, q = y; for (let j: i32 = 0; j < n; ++j) { store<f32>(q, load<f32>(p)); p += xs; q += 4; } x += 4; y += ys; }
-}
-`;
 
 const u8ToF32: KernelSource = {
   name: "u8_to_f32",
@@ -275,8 +254,7 @@ export function elementwise(_: Flavor, training: boolean): Template {
     helpers: `// four copies of the float at p
 ${INLINE}function still(at: usize, p: usize): void { const v = v128.load32_splat(p); ${seq(4)
       .map((u) => `v128.store(at, v, ${u * 16});`)
-      .join(" ")} }
-${transposed}`,
+      .join(" ")} }`,
     kernels: [
       unary(unroll),
       unary2d,

@@ -1,7 +1,7 @@
 /**
  * Transcendental functions of four floats, as polynomials whose every step is an IEEE operation: the references repeat them
- * bit for bit. exp, log, tanh, sin, cos: the single-precision Cephes coefficients (Moshier); erf: two minimax pieces; pow2: minimax of
- * 2^f / (1 + f p(f)) on |f| <= 1/2, fitted by least squares with Lawson's weights, relative error 2.0e-9 before rounding.
+ * bit for bit. exp, log, sin, cos: the single-precision Cephes coefficients (Moshier); erf: two minimax pieces. Fitted by least squares with
+ * Lawson's weights: pow2, 2^f / (1 + f p(f)) on |f| <= 1/2, relative error 2.0e-9 before rounding; tanh, x p(x^2) / q(x^2) on |x| <= 9.02, 2.1e-8.
  * Errors are asserted in elementwise.test.ts.
  */
 import { type Flavor, INLINE, seq, type Template } from "./emit.js";
@@ -33,7 +33,8 @@ export const POLY = {
     7.0376836292e-2, -1.151461031e-1, 1.167699874e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1, 2.0000714765e-1,
     -2.4999993993e-1, 3.3333331174e-1,
   ],
-  tanh: [-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1],
+  tanhTop: [1.33190667e-8, 2.05834767e-5, 3.49403429e-3, 1.33797184e-1, 1],
+  tanhBelow: [7.76201716e-7, 3.28309222e-4, 2.5871072e-2, 4.67130333e-1, 1],
   sin: [-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1],
   cos: [2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2],
   erfSmall: [-5.96761703e-4, 4.99119423e-3, -2.67681349e-2, 1.12819925e-1, -3.76125336e-1, 1.28379166e-1],
@@ -46,6 +47,8 @@ export const POLY = {
 export const LOG2E = Math.LOG2E;
 export const LN2_HIGH = 0.693359375;
 export const LN2_LOW = -2.1219444e-4;
+/** Beyond it tanh is 1 to within half a unit in the last place. */
+export const TANH_LIMIT = 9.02;
 /** pi / 2 in double precision, in two pieces: 33 bits and the rest. */
 export const HALF_PI_HIGH = 1.5707963267341256;
 export const HALF_PI_LOW = 6.077100506506192e-11;
@@ -104,6 +107,14 @@ export const EXP_BELOW_STEPS = [
   `$e = v128.andnot($e, f32x4.lt($t, ${splat(-126)}));`,
 ];
 
+/** $e = e^$x for $x in [-87, 88.37], infinite beyond: EXP_STEPS with 2^k in one factor. */
+const EXP_MIDDLE_STEPS = [
+  `const $i = f32x4.add(f32x4.mul($x, ${splat(LOG2E)}), ${splat(POW2_SHIFT)}), $k = f32x4.sub($i, ${splat(POW2_SHIFT)});`,
+  `const $r = f32x4.sub(f32x4.sub($x, f32x4.mul($k, ${splat(LN2_HIGH)})), f32x4.mul($k, ${splat(LN2_LOW)}));`,
+  ...hornerSteps("$e", "$r", POLY.exp),
+  `$e = f32x4.mul(f32x4.add(f32x4.add(f32x4.mul($e, f32x4.mul($r, $r)), $r), ${splat(1)}), i32x4.shl($i, 23));`,
+];
+
 /** $e = 1 + 2^t, which GELU divides $v by. */
 const GELU_STEPS = [
   `let $t = f32x4.mul(${horner("f32x4.mul($v, $v)", GELU_POWER)}, $v);`,
@@ -115,8 +126,15 @@ const GELU_STEPS = [
 /** Functions $e of $v for loops that take several vectors a turn. */
 export const STEPS = {
   sigmoid: [
-    ...EXP_STEPS.map((s) => s.replaceAll("$v", "f32x4.neg($v)")),
-    `$e = f32x4.div(${splat(1)}, f32x4.add(${splat(1)}, $e));`,
+    `const $x = f32x4.pmin(f32x4.pmax(f32x4.neg($v), ${splat(-87)}), ${splat(89)});`,
+    ...EXP_MIDDLE_STEPS,
+    `$e = f32x4.div(${splat(1)}, f32x4.add($e, ${splat(1)}));`,
+  ],
+  tanh: [
+    `const $x = f32x4.pmin(f32x4.pmax($v, ${splat(-TANH_LIMIT)}), ${splat(TANH_LIMIT)}), $z = f32x4.mul($x, $x);`,
+    ...hornerSteps("$e", "$z", POLY.tanhTop),
+    ...hornerSteps("$q", "$z", POLY.tanhBelow),
+    `$e = f32x4.pmin(f32x4.pmax(f32x4.div(f32x4.mul($e, $x), $q), ${splat(-1)}), ${splat(1)});`,
   ],
   gelu: [...GELU_STEPS, "$e = f32x4.div($v, $e);"],
 } as const;
@@ -151,15 +169,9 @@ ${INLINE}function log1p4(x: v128): v128 {
  const r = f32x4.sub(l, f32x4.div(f32x4.sub(f32x4.sub(u, ${splat(1)}), x), u));
  return ${SELECT("f32x4.gt(f32x4.abs(l), f32x4.splat(f32.MAX_VALUE))", "l", "r")};
 }
-${INLINE}function tanh4(x: v128): v128 {
- const t = ${ABS}, z = f32x4.mul(x, x);
- const near = f32x4.add(f32x4.mul(f32x4.mul(${horner("z", POLY.tanh)}, z), x), x);
- const far = f32x4.sub(${splat(1)}, f32x4.div(${splat(2)}, f32x4.add(exp4(f32x4.add(t, t)), ${splat(1)})));
- const sign = ${bitsSplat(-0x80000000)};
- return ${SELECT(`f32x4.gt(t, ${splat(0.625)})`, "v128.or(far, v128.and(x, sign))", "near")};
-}
+${one("tanh4", STEPS.tanh)}
 ${INLINE}function gelu4(x: v128): v128 { return f32x4.div(x, gelu_power(x)); }
-${INLINE}function sigmoid4(x: v128): v128 { return f32x4.div(${splat(1)}, f32x4.add(${splat(1)}, exp4(f32x4.neg(x)))); }
+${one("sigmoid4", STEPS.sigmoid)}
 ${one("exp_below", EXP_BELOW_STEPS).slice(INLINE.length)}
 ${one("gelu_power", GELU_STEPS)}
 // s + x s (1 - s) 2 GELU_SCALE (1 + 3 c x^2) with s = 1 / (1 + 2^t)

@@ -83,24 +83,29 @@ export function packs(): Template {
  }`,
       },
       {
-        // y[c][r] = x[r][c]
+        // y[c][r] = x[r][c]: columns by blocks whose lines of y stay in the first cache, where 8 rows at one distance of pages use up its ways
         name: "transpose2d",
         params: ["rows: i32", "cols: i32", "x: usize", "xs: usize", "y: usize", "ys: usize"],
         body: `
- let i: i32 = 0;
- for (; i + 4 <= rows; i += 4) {
-  let q = x, o = y; let j: i32 = 0;
-  for (; j + 4 <= cols; j += 4) {
-   ${each(4, (r) => `const v${r} = v128.load(q + xs * ${r});`)} ${transpose4}
-   ${each(4, (r) => `v128.store(o + ys * ${r}, t${r});`)} q += 16; o += ys * 4;
+ const most: i32 = ys & 2047 ? 16 : 8;
+ for (; cols > 0; cols -= most) {
+  const n = min(cols, most);
+  let p = x, d = y, i: i32 = 0;
+  for (; i + 4 <= rows; i += 4) {
+   let q = p, o = d, j: i32 = 0;
+   for (; j + 4 <= n; j += 4) {
+    ${each(4, (r) => `const v${r} = v128.load(q + xs * ${r});`)} ${transpose4}
+    ${each(4, (r) => `v128.store(o + ys * ${r}, t${r});`)} q += 16; o += ys * 4;
+   }
+   for (; j < n; ++j) { ${each(4, (r) => `store<f32>(o, load<f32>(q + xs * ${r}), ${r * 4});`)} q += 4; o += ys; }
+   p += xs * 4; d += 16;
   }
-  for (; j < cols; ++j) { ${each(4, (r) => `store<f32>(o, load<f32>(q + xs * ${r}), ${r * 4});`)} q += 4; o += ys; }
-  x += xs * 4; y += 16;
- }
- for (; i < rows; ++i) {
-  let q = x, o = y;
-  for (let j: i32 = 0; j < cols; ++j) { store<f32>(o, load<f32>(q)); q += 4; o += ys; }
-  x += xs; y += 4;
+  for (; i < rows; ++i) {
+   let q = p, o = d;
+   for (let j: i32 = 0; j < n; ++j) { store<f32>(o, load<f32>(q)); q += 4; o += ys; }
+   p += xs; d += 4;
+  }
+  x += usize(most) * 4; y += usize(most) * ys;
  }`,
       },
     ],
