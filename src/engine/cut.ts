@@ -221,7 +221,7 @@ export interface RowsCut {
 }
 
 /** Fewer floats than this are one unit: a meeting of threads costs more. */
-const LEAST_FLOATS = 1 << 12;
+export const LEAST_FLOATS = 1 << 12;
 
 /** The cut of `rows` rows of `floats` floats each (outputs, or a measure of the work). */
 export function cutRows(l: Lowering, rows: number, floats: number): RowsCut {

@@ -158,8 +158,7 @@ export function lowerUnary(l: Lowering, operation: Operation): void {
 
 /** The same memory under another value number. */
 export function alias(l: Lowering, x: number, y: number): void {
-  const from = l.any(x);
-  l.place(y, { buffer: from.buffer, offset: from.offset, layout: from.layout, clean: from.clean });
+  l.place(y, { ...l.any(x) });
 }
 
 /** Results that are the first operands as they are. */

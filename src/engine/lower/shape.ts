@@ -1,7 +1,7 @@
 /** Reshape, transpose, slice, pad, concat: copies, or nothing where memory already lies right. */
 import { InputError, sizeOf, stridesOf } from "../../core/index.js";
 import type { Operation } from "../../program/index.js";
-import { cutPlanes, cutRows, pixelOf } from "../cut.js";
+import { cutPlanes, cutRows, LEAST_FLOATS, pixelOf } from "../cut.js";
 import { type Planes, planesOf, sameLayout } from "../layout.js";
 import { at, type Lowering, local, ONE, type Placed, whole } from "../lowering.js";
 import { cutPeriod, type PeriodCut, partsOf, pieceStart } from "../period.js";
@@ -31,7 +31,7 @@ export function lowerReshape(l: Lowering, operation: Operation): void {
     }
   }
   const from = l.rows(x);
-  l.place(y, { buffer: from.buffer, offset: from.offset, layout: from.layout, clean: false });
+  l.place(y, { ...from, clean: false });
 }
 
 /**
@@ -165,10 +165,17 @@ export function lowerSlice(l: Lowering, operation: Operation): void {
     return;
   }
   const from = l.rows(x);
-  const to = l.allocate(y, { kind: "rows" });
   const cut = cutPeriod(l, y);
-  const start = cut && pieceStart(shape, operation, out);
-  if (cut && start !== undefined && start % cut.period === 0) {
+  const start = pieceStart(shape, operation, out);
+  const along = cut && start !== undefined && start % cut.period === 0;
+  if (start !== undefined && l.options.frozen) {
+    // Short vectors with a period are cut along it and in no other way.
+    const part = !(along && l.size(y) < LEAST_FLOATS);
+    l.place(y, { ...from, offset: from.offset + start * 4, clean: false, part });
+    return;
+  }
+  const to = l.allocate(y, { kind: "rows" });
+  if (along) {
     copyParts(l, "slice", cut, [{ from, start }], to, l.size(y));
     return;
   }
