@@ -203,6 +203,13 @@ export function cutColumns(l: Lowering, layout: Columns, bounds?: readonly numbe
   return cutFeatures(layout, bounds && bounds.length > 2 && bounds.at(-1) === f ? bounds : evenly(f, threads, LEAST_RANGE));
 }
 
+/** Columns cut as they were written, where all operands were written in the same ranges of features: no thread then reads what another wrote. */
+export function cutWritten(l: Lowering, layout: Columns, ...written: readonly (readonly number[] | undefined)[]): ColumnsCut {
+  const [bounds] = written;
+  const along = bounds && bounds.length > 2 && bounds.at(-1) === layout.f && written.every((b) => String(b) === String(bounds));
+  return along ? cutFeatures(layout, bounds) : cutColumns(l, layout, bounds);
+}
+
 /** Columns cut into these ranges of features. */
 export function cutFeatures({ n }: Columns, all: readonly number[]): ColumnsCut {
   const ranges = all.length - 1;

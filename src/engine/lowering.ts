@@ -210,11 +210,17 @@ export class Lowering {
   /** A new home for a value; one that may take over the memory of `from`, when that value dies at this operation. */
   allocate(value: number, layout: Layout, from?: { value: number; placed: Placed }): Placed {
     if (from && !from.placed.buffer.fixed && sameLayout(from.placed.layout, layout) && this.dies(from.value, from.placed)) {
-      return this.place(value, { buffer: from.placed.buffer, offset: from.placed.offset, layout, clean: false });
+      return this.takeOver(value, from.placed);
     }
     const name = `v${value}`;
     const buffer = layout.kind === "planes" ? this.planesBuffer(layout, name) : this.temporary(this.bytes(value, layout), name);
     return this.place(value, { buffer, offset: 0, layout, clean: false });
+  }
+
+  /** Puts a value where others died: what they left in other layouts is not of this value. */
+  takeOver(value: number, { buffer, offset, layout }: Placed): Placed {
+    this.#holders.delete(buffer);
+    return this.place(value, { buffer, offset, layout, clean: false });
   }
 
   /** Whether nobody needs this value's memory after the operation being lowered. */
@@ -247,6 +253,7 @@ export class Lowering {
     const needed = [...(this.#holders.get(home.buffer) ?? [])].filter(
       (value) => this.#ends.has(value) || this.consumers[value]!.some((i) => !this.done[i] && i !== this.at),
     );
+    this.#holders.delete(home.buffer);
     if (needed.length === 0) return;
     const buffer = this.temporary(home.buffer.bytes, "old value");
     this.step({
@@ -257,7 +264,6 @@ export class Lowering {
       emit: (call) => call("copy", { bytes: buffer.bytes, x: home.buffer.address, y: buffer.address }),
     });
     for (const value of needed) {
-      this.#holders.get(home.buffer)!.delete(value);
       const copies = this.#copies[value]!;
       this.#copies[value] = copies.filter((p) => p.buffer !== home.buffer);
       for (const p of copies) if (p.buffer === home.buffer) this.place(value, { ...p, buffer });
@@ -295,7 +301,21 @@ export class Lowering {
     this.settle(value);
     const found = this.#copies[value]!.find((p) => sameLayout(p.layout, layout));
     if (found) return found;
-    return convert(this, value, this.any(value), layout);
+    const from = this.any(value);
+    const twin = this.#twin(value, from, layout);
+    return twin ? this.place(value, { ...twin }) : convert(this, value, from, layout);
+  }
+
+  /** This value as it lies converted already, under the number of another value that shares its memory: a reshape's operand or result. */
+  #twin(value: number, from: Placed, layout: Layout): Placed | undefined {
+    for (const other of this.#holders.get(from.buffer) ?? []) {
+      const copies = this.#copies[other]!;
+      const same = copies.some((p) => p.buffer === from.buffer && p.offset === from.offset && sameLayout(p.layout, from.layout));
+      if (!same || this.size(other) !== this.size(value)) continue;
+      const twin = copies.find((p) => sameLayout(p.layout, layout));
+      if (twin) return twin;
+    }
+    return undefined;
   }
 
   /** A value row-major. */

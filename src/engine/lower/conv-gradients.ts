@@ -109,7 +109,7 @@ function joinSum(l: Lowering, dx: number, layout: Planes): Placed | undefined {
     return undefined;
   if (!l.dies(other, placed, users[0]!)) return undefined;
   l.done[users[0]!] = 1;
-  return l.place(user.outputs[0]!, { buffer: placed.buffer, offset: placed.offset, layout: placed.layout, clean: false });
+  return l.takeOver(user.outputs[0]!, placed);
 }
 
 /** The transposed sum: input planes (or phases) from output planes. */

@@ -2,7 +2,7 @@
 import { InputError } from "../../core/index.js";
 import { BINARY, UNARY } from "../../kernels/index.js";
 import type { Operation } from "../../program/index.js";
-import { cutColumns, cutOf, pieceStrip, pixelOf } from "../cut.js";
+import { cutOf, cutWritten, pieceStrip, pixelOf } from "../cut.js";
 import { type Layout, sameLayout, stripFloats } from "../layout.js";
 import { at, type Lowering, local, type Placed, whole } from "../lowering.js";
 import { cutPeriod, partsOf } from "../period.js";
@@ -39,12 +39,12 @@ interface Work {
   readonly unit: (unit: number, rows?: boolean) => Rows | undefined;
 }
 
-/** How elementwise work on a value is cut. */
-function workOn(l: Lowering, value: number, placed: Placed): Work {
+/** How elementwise work on a value is cut. @param beside another operand in the same layout */
+function workOn(l: Lowering, value: number, placed: Placed, beside = placed): Work {
   const { layout } = placed;
   if (layout.kind === "planes") return planesWork(l, placed as PlacedPlanes);
   if (layout.kind === "columns") {
-    const cut = cutColumns(l, layout, l.bounds.get(placed.buffer));
+    const cut = cutWritten(l, layout, l.bounds.get(placed.buffer), l.bounds.get(beside.buffer));
     return {
       ...cut,
       unit(unit) {
@@ -235,7 +235,7 @@ function binarySame(l: Lowering, name: string, kind: number, x: number, y: numbe
     { value: x, placed: a },
     { value: y, placed: b },
   ]);
-  const work = workOn(l, z, a);
+  const work = workOn(l, z, a, b);
   l.step({
     name,
     domain: work.domain,
