@@ -1,5 +1,5 @@
 /** Times kernels against the machine's roofline, in interleaved rounds. */
-import { type Arena, encode, type Instruction, PEAK_CHAINS } from "../../src/kernels/index.js";
+import { type Arena, encode, type Instruction, PEAK_SUMS } from "../../src/kernels/index.js";
 
 /** One line of a benchmark's table. */
 export interface Row {
@@ -23,7 +23,7 @@ export interface Case {
 
 /** Turns of the roofline loop in one sample (about 50 us). */
 const PEAK_TURNS = 40000;
-const PEAK_FLOPS = PEAK_TURNS * PEAK_CHAINS * 8;
+const PEAK_FLOPS = PEAK_TURNS * PEAK_SUMS * 8;
 
 /** Writes instructions to memory. @returns a function that runs them */
 export function prepare(arena: Arena, code: readonly Instruction[], scratch: number): () => void {

@@ -40,7 +40,7 @@ export function sparseMatrix(
   return { blocks, entries: live, parts: made };
 }
 
-/** All parts of a matrix as one stream of distances and weights, as sp<R>d_<P> walk it; `at` places the input of a column. */
+/** All parts of a matrix as one stream of weights and distances, as sp<R>d_<P> walk it; `at` places the input of a column. */
 export function woven(
   arena: Arena,
   matrix: SparseOperand,
@@ -59,8 +59,8 @@ export function woven(
   const words = new Int32Array(entries.length * (R + 1));
   const values = new Float32Array(words.buffer);
   entries.forEach(({ offset, weights }, e) => {
-    words[e * (R + 1)] = e + 1 < entries.length ? entries[e + 1]!.offset - offset : 0;
-    values.set(weights, e * (R + 1) + 1);
+    words[e * (R + 1) + R] = e + 1 < entries.length ? entries[e + 1]!.offset - offset : 0;
+    values.set(weights, e * (R + 1));
   });
   return { cnt: arena.put(Int32Array.from(counts)), w: arena.put(words), first: entries[0]?.offset ?? 0 };
 }

@@ -121,7 +121,7 @@ describe.each(["csr", "block2", "block4"] as Kind[])("the sparse path, %s", (kin
     const ran = new Set(plan.profile(() => performance.now()).map(({ kernel }) => family(kernel)));
     const block = blockOf(kind);
     for (const kernel of [`sp${block}`, "sp1", `sddmm${block}`]) expect(ran).toContain(kernel);
-    for (const dense of ["wgemm", "wdots", "dots", "gemm_5x8", "w4_in", ...(block === 4 ? [] : ["sp4"])])
+    for (const dense of ["wgemm", "wdots", "dots", "gemm_4x8", "w4_in", ...(block === 4 ? [] : ["sp4"])])
       expect(ran).not.toContain(dense);
     expect(plan.decisions.filter(({ kernel }) => /dense|winograd|^dots/.test(kernel))).toEqual([]);
     plan.close();

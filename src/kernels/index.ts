@@ -10,7 +10,7 @@ export type { Views } from "./reference/views.js";
 export type { Flavor } from "./templates/emit.js";
 export { GEMM_TILES } from "./templates/gemm.js";
 export { type Int8Flavor, MADD_SUM } from "./templates/int8/arithmetic.js";
-export { PEAK_CHAINS } from "./templates/misc.js";
+export { PEAK_SUMS } from "./templates/misc.js";
 export { GEMM_SCRATCH, MOST_TILES, PACKED_ROWS, WINOGRAD_SCRATCH, WINOGRAD_SINGLE_SCRATCH } from "./templates/sizes.js";
 export { SPMM_TILES } from "./templates/spmm.js";
 export { WALKING_TILES } from "./templates/walk.js";

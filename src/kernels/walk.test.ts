@@ -14,7 +14,7 @@ function stream(bench: Bench, R: number, offsets: readonly number[]): number {
   const w = bench.floats(offsets.length * (R + 1));
   const { i32 } = bench.kernels.views();
   offsets.forEach((at, e) => {
-    i32[w / 4 + e * (R + 1)] = e + 1 < offsets.length ? offsets[e + 1]! - at : 12345;
+    i32[w / 4 + e * (R + 1) + R] = e + 1 < offsets.length ? offsets[e + 1]! - at : 12345;
   });
   return w;
 }
@@ -74,14 +74,14 @@ it("a clamp waits for the last part", async () => {
   const y = bench.room(4);
   const { f32 } = bench.kernels.views();
   f32.set([1, 2, 3, 4], x / 4);
-  f32[w / 4 + 1] = -1;
-  f32[w / 4 + 3] = 1.5;
+  f32[w / 4] = -1;
+  f32[w / 4 + 2] = 1.5;
   const list = { cnt: bench.ints([1, 1]), w, bias: 0, x, first: 0, y };
   callKernel(bench.kernels, "sp1d_28", { nb: 1, parts: 2, ...list, n: 4, ys: 16, acc: 0, c: 0, xs: 0, lo: 0, hi: 1.25 });
   expect([...f32.slice(y / 4, y / 4 + 4)]).toEqual([0.5, 1, 1.25, 1.25]);
 });
 
-it("weave puts distances and weights together, bit for bit", async () => {
+it("weave puts weights and distances together, bit for bit", async () => {
   const bench = new Bench(await testKernels(), createRng(7));
   for (const rows of [1, 2, 4]) {
     for (const n of [0, 1, 5]) {

@@ -69,7 +69,7 @@ export function walkingStreams(
   const lists: Lists = {
     idx: l.fixed((capacity / block) * 4, "distances"),
     order: l.fixed(capacity * 4, "order"),
-    stream: l.temporary((capacity / block) * (block + 1) * 4, "distances and weights"),
+    stream: l.temporary((capacity / block) * (block + 1) * 4, "weights and distances"),
   };
   const walks = ranges.map((range) => rangeWalk(l, topology, pattern, offsets, channels, rowsTouched, range, lists));
   l.step({

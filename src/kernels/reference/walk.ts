@@ -25,7 +25,7 @@ export interface WalkArgs {
 
 /**
  * y[i*R + r][p] = clamp(init + sum over entries e of block i, part after part, of w[e*R + r] * x[at(e) + p]) for p < n, where at(0) = first and
- * at(e + 1) = at(e) + distance[e]; w holds a distance and R weights an entry. init is y when acc, else 0, plus bias[i*R + r] when bias. With c > 0 offsets count rows of P floats instead of xs bytes.
+ * at(e + 1) = at(e) + distance[e]; w holds R weights and a distance an entry. init is y when acc, else 0, plus bias[i*R + r] when bias. With c > 0 offsets count rows of P floats instead of xs bytes.
  */
 export const walk =
   (R: number, P: number) =>
@@ -43,9 +43,9 @@ export const walk =
         const from = (x + (c > 0 ? (at / (P * 4)) * xs : at)) / 4;
         for (let r = 0; r < R; r++) {
           const sum = sums[(list % nb) * R + r]!;
-          for (let p = 0; p < n; p++) sum[p] = fround(sum[p]! + fround(v.f32[entry + 1 + r]! * v.f32[from + p]!));
+          for (let p = 0; p < n; p++) sum[p] = fround(sum[p]! + fround(v.f32[entry + r]! * v.f32[from + p]!));
         }
-        at += v.i32[entry]!;
+        at += v.i32[entry + R]!;
       }
     }
     sums.forEach((sum, row) => {
@@ -65,10 +65,10 @@ export interface WeaveArgs {
   readonly y: number;
 }
 
-/** y[i] = [idx[i], x[order[i * rows]], ...], `rows` of them. */
+/** y[i] = [x[order[i * rows]], ..., idx[i]], `rows` of x. */
 export function weave({ i32 }: Views, { n, rows, idx, order, x, y }: WeaveArgs): void {
   for (let i = 0, to = y / 4; i < n; i++) {
-    i32[to++] = i32[idx / 4 + i]!;
     for (let r = 0; r < rows; r++) i32[to++] = i32[(x + i32[order / 4 + i * rows + r]!) / 4]!;
+    i32[to++] = i32[idx / 4 + i]!;
   }
 }

@@ -5,16 +5,19 @@
  */
 import { type Flavor, type KernelSource, madd, seq, type Template } from "./emit.js";
 import { products } from "./sddmm.js";
-import { each, sumLanes, transpose4 } from "./simd.js";
+import { each, sumLanes, transpose4, unrolled } from "./simd.js";
 import { KC, MC, NC } from "./sizes.js";
 
 /** Up to this many rows of A, B is read where it lies when its rows are contiguous: packing it would cost more than it saves. */
 const DIRECT = 12;
 
+/** Vectors that all of a step's sums and operands may be together, of 16 registers, for the step to be unrolled: Node 20 loads all operands first. */
+const ROOM = 14;
+
 /** Register tiles [rows, columns]. */
 export const GEMM_TILES = [
-  [5, 8],
   [4, 8],
+  [5, 8],
   [6, 8],
 ] as const;
 
@@ -30,17 +33,17 @@ function inner(flavor: Flavor, MR: number, NR: number): string {
           .join(" "),
       )
       .join("\n  ");
+  const one = `${each(V, (j) => `const b${j} = v128.load(b, ${j * 16});`)}
+  ${seq(MR)
+    .map((i) => `const a${i} = v128.load32_splat(a, ${i * 4}); ${each(V, (j) => add(`c${i}_${j}`, `a${i}`, `b${j}`))}`)
+    .join("\n  ")}
+  a += ${MR * 4}; b += bs;`;
   const row = (p: string, stride: string, i: number) => (i ? `${p} + ${stride} * ${i}` : p);
   return `
 function ug_${MR}x${NR}(k: i32, a: usize, b: usize, bs: usize, s: usize, ss: usize, c: usize, ldc: usize): void {
   ${all((i, j) => `let c${i}_${j} = v128.load(${row("s", "ss", i)}, ${j * 16});`)}
- for (; k > 0; --k) {
-  ${each(V, (j) => `const b${j} = v128.load(b, ${j * 16});`)}
-  ${seq(MR)
-    .map((i) => `const a${i} = v128.load32_splat(a, ${i * 4}); ${each(V, (j) => add(`c${i}_${j}`, `a${i}`, `b${j}`))}`)
-    .join("\n  ")}
-  a += ${MR * 4}; b += bs;
- }
+ const end = a + usize(k) * ${MR * 4};
+ ${MR * V + MR + V <= ROOM ? unrolled(one, "a < end") : `while (a < end) { ${one} }`}
   ${all((i, j) => `v128.store(${row("c", "ldc", i)}, c${i}_${j}, ${j * 16});`)}
 }
 `;

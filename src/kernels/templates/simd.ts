@@ -30,6 +30,16 @@ export const transpose4 = `
  const t0 = v128.shuffle<f32>(lo01, lo23, 0, 1, 4, 5), t1 = v128.shuffle<f32>(lo01, lo23, 2, 3, 6, 7);
  const t2 = v128.shuffle<f32>(hi01, hi23, 0, 1, 4, 5), t3 = v128.shuffle<f32>(hi01, hi23, 2, 3, 6, 7);`;
 
+/**
+ * Repeats `step` while `goes`, four steps a turn. How many instructions a cycle begin bounds such loops, so: a way out after every step keeps each in a
+ * block of its own (in one block the compiler would load for all of them first, and spill), and one step lies before the loop, since addresses of
+ * broadcasts at other offsets than 0 are made anew in every turn unless they were used before.
+ */
+export const unrolled = (step: string, goes: string): string =>
+  `if (${goes}) { { ${step} } while (${goes}) { ${seq(4)
+    .map(() => `{ ${step} }`)
+    .join(` if (!(${goes})) break;\n  `)} } }`;
+
 /** Helper functions: put once into the module by the family that comes first. */
 export const simdHelpers = `
 /** First n lanes (1..3) at p; the rest 0. */

@@ -10,19 +10,21 @@ import { type Flavor, type KernelSource, madd, seq, type Template } from "./emit
 import { each, loadLanes, simdHelpers, storeLanes } from "./simd.js";
 
 /**
- * The loop over one list of *cnt entries, into accumulators a<row>_<vector>. Plain lists: offsets from x at idx, weights at w. Walking lists: at w a
- * distance and the weights of each entry, and p at the entry's input.
+ * The loop over one list of *cnt entries, into accumulators a<row>_<vector>. Plain lists: offsets from x at idx, weights at w. Walking lists: at w the
+ * weights of each entry and the distance to the next one's input, and p at the entry's input.
+ *
+ * What bounds it is how many instructions a cycle begin, so w moves on with every entry: the broadcast of a weight at any offset but those that were
+ * used before the loop (the biases': 0, 4, ...) takes one instruction more, for its address.
  */
 export function entryLoop(flavor: Flavor, R: number, P: number, unroll: number, walks: boolean): string {
   const add = madd(flavor);
   const vectors = seq(P / 4);
-  const head = walks ? 4 : 0;
-  const step = 4 * R + head;
+  const step = 4 * R + (walks ? 4 : 0);
   const entry = (u: number): string => {
     const at = walks
-      ? `const p${u} = p; p += usize(load<u32>(w, ${u * step}));`
+      ? `const p${u} = p; p += usize(load<u32>(w, ${4 * R}));`
       : `const p${u} = x + usize(load<u32>(idx, ${u * 4}));`;
-    const weight = (r: number) => `const w${u}_${r} = v128.load32_splat(w, ${u * step + head + r * 4});`;
+    const weight = (r: number) => `const w${u}_${r} = v128.load32_splat(w, ${r * 4});`;
     if (R === 1) {
       return `${at} ${weight(0)} ${vectors.map((j) => add(`a0_${j}`, `w${u}_0`, `v128.load(p${u}, ${j * 16})`)).join(" ")}`;
     }
@@ -30,16 +32,13 @@ export function entryLoop(flavor: Flavor, R: number, P: number, unroll: number, 
     const sums = seq(R).map((r) => `${weight(r)} ${vectors.map((j) => add(`a${r}_${j}`, `w${u}_${r}`, `x${u}_${j}`)).join(" ")}`);
     return `${at} ${loads}\n    ${sums.join("\n    ")}`;
   };
-  const advance = (n: number) => `${walks ? "" : `idx += ${4 * n};`} w += ${step * n};`;
+  const advance = (n: number) => (walks ? "" : `idx += ${4 * n};`);
   // A way out after every entry keeps each in a block of its own: within one block the compiler would load for all entries first, and spill.
   const entries = seq(unroll).map((u) => {
-    const leave = u + 1 < unroll ? `if (w >= we${u + 1}) { ${advance(u + 1)} break; }` : "";
-    return `${entry(u)}\n    ${leave}`;
+    const leave = u + 1 < unroll ? `if (w >= we) { ${advance(u + 1)} break; }` : "";
+    return `${entry(u)} w += ${step};\n    ${leave}`;
   });
   return `const we = w + usize(load<i32>(cnt)) * ${step}; cnt += 4;
-  ${seq(unroll - 1)
-    .map((u) => `const we${u + 1} = we - ${step * (u + 1)};`)
-    .join(" ")}
   while (w < we) { ${entries.join("\n    ")}
    ${advance(unroll)} }`;
 }
@@ -97,9 +96,9 @@ function strip(flavor: Flavor, R: number, P: number, unroll: number): string {
 
 /** Strip widths by rows a block, widest first, with the unrolling of the entry loop that was measured best on 16 registers. */
 export const WIDTHS: Readonly<Record<number, readonly (readonly [width: number, unroll: number])[]>> = {
-  1: [[32, 1], [28, 4], [24, 4], [16, 4], [8, 1], [4, 2]],
-  2: [[16, 4], [8, 1], [4, 1]],
-  4: [[8, 4], [4, 1]],
+  1: [[32, 1], [28, 8], [24, 4], [16, 4], [8, 1], [4, 2]],
+  2: [[16, 8], [8, 1], [4, 1]],
+  4: [[8, 8], [4, 1]],
 }; // biome-ignore format: a table
 
 /** The kernels' tiles: rows a block and widest strip. */

@@ -1,5 +1,5 @@
 /**
- * Sparse times dense for patterns that no longer change, as one stream: each entry is a distance and R weights (`weave` puts them together). Entry 0
+ * Sparse times dense for patterns that no longer change, as one stream: each entry is R weights and a distance (`weave` puts them together). Entry 0
  * lies `first` bytes from x, the next one its distance further, across blocks and parts (the last distance counts for nothing). One load and
  * one pointer less an entry than spmm.ts: 4-10 % faster. Every product is added to its output in list order, as there.
  *
@@ -55,12 +55,12 @@ const packing = `function pack(c: i32, x: usize, xs: usize, n: i32, to: usize, t
 }
 `;
 
-/** n entries of a stream: the distances at idx, each with `rows` floats that lie order[i] bytes from x. */
+/** n entries of a stream: `rows` floats each that lie order[i] bytes from x, and the distance at idx. */
 const weave: KernelSource = {
   name: "weave",
   params: ["n: i32", "rows: i32", "idx: usize", "order: usize", "x: usize", "y: usize"],
-  body: `for (; n > 0; --n) { store<u32>(y, load<u32>(idx)); idx += 4; y += 4;
- for (let r: i32 = 0; r < rows; ++r) { store<f32>(y, load<f32>(x + usize(load<u32>(order)))); order += 4; y += 4; } }`,
+  body: `for (; n > 0; --n) { for (let r: i32 = 0; r < rows; ++r) { store<f32>(y, load<f32>(x + usize(load<u32>(order)))); order += 4; y += 4; }
+ store<u32>(y, load<u32>(idx)); idx += 4; y += 4; }`,
 };
 
 function walkKernel(R: number, P: number): KernelSource {

@@ -8,7 +8,7 @@
 import { AT, BT, G, terms, transposed } from "../winograd-matrices.js";
 import { type Flavor, type KernelSource, madd, type ParamText, seq, type Template } from "./emit.js";
 import { products } from "./sddmm.js";
-import { each, sumLanes } from "./simd.js";
+import { each, sumLanes, unrolled } from "./simd.js";
 
 type Matrix = readonly (readonly number[])[];
 
@@ -112,14 +112,14 @@ const backward = (): KernelSource => {
 function wgemm(flavor: Flavor): KernelSource {
   const add = madd(flavor);
   const rows = seq(4);
+  const step = (vectors: number) => `${each(vectors, (z) => `const x${z} = v128.load(p, ${z * 16});`)}
+     ${rows.map((r) => `const w${r} = v128.load32_splat(q, ${r * 4}); ${each(vectors, (z) => add(`a${r}_${z}`, `w${r}`, `x${z}`))}`).join("\n     ")}
+     p += ts; q += 16;`;
   const block = (vectors: number) => `{ let q = u, o = m + j;
    for (let b: i32 = 0; b < cob; ++b) { let p = v + j;
     ${rows.map((r) => each(vectors, (z) => `let a${r}_${z} = f32x4.splat(0);`)).join(" ")}
-    for (let k: i32 = 0; k < cin; ++k) {
-     ${each(vectors, (z) => `const x${z} = v128.load(p, ${z * 16});`)}
-     ${rows.map((r) => `const w${r} = v128.load32_splat(q, ${r * 4}); ${each(vectors, (z) => add(`a${r}_${z}`, `w${r}`, `x${z}`))}`).join("\n     ")}
-     p += ts; q += 16;
-    }
+    const end = q + usize(cin) * 16;
+    ${unrolled(step(vectors), "q < end")}
     ${rows.map((r) => `${each(vectors, (z) => `v128.store(o, a${r}_${z}, ${z * 16});`)} o += ts;`).join(" ")}
    } }`;
   return {
