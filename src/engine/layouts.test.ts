@@ -138,6 +138,14 @@ const ROWS: Readonly<Record<string, Op>> = {
   "as pictures": (x) => reshape(maxPool2d(reshape(x, [x.shape[0]!, 3, 2, 2]), { kernel: 1 }), [x.shape[0]!, 12]),
 };
 
+/** What stands between two sparse linear layers along the last axis of x [2, 12, 3, 12]: features lie as channels do elsewhere. */
+const LAST: Readonly<Record<string, Op>> = {
+  "bias [F]": (x, extra) => add(x, extra([12])),
+  "bias [1,C,1,1]": (x, extra) => add(x, extra([1, 12, 1, 1])),
+  "scale [C,1,1]": (x, extra) => mul(relu(x), extra([12, 1, 1])),
+  "batchNorm of channels": (x, extra) => batchNorm(x, extra([12]), extra([12])).y,
+};
+
 /** Traces twice: once to learn which extra inputs an operation declares, once with them. */
 function build(
   op: Op,
@@ -204,20 +212,25 @@ describe.each([4, 3, 8])("between convolutions, batch %i", (n) => {
   });
 });
 
-describe.each([4, 7, 33])("between sparse linear layers, batch %i", (n) => {
-  it.each(Object.keys(ROWS))("%s", (name) => {
-    const rng = createRng(n).split(name);
+describe.each([
+  ["batch 4", [4, 10], ROWS],
+  ["batch 7", [7, 10], ROWS],
+  ["batch 33", [33, 10], ROWS],
+  ["four dims", [2, 12, 3, 10], LAST],
+] as const)("between sparse linear layers, %s", (_, shape, operations) => {
+  it.each(Object.keys(operations))("%s", (name) => {
+    const rng = createRng(shape[0]).split(name);
     const weights = {
       a: testWeight([12, 10], "csr", rng, { density: 0.5 }),
       b: testWeight([8, 12], "block2", rng, { density: 0.5 }),
     };
     const params = { a: weights.a.spec, b: weights.b.spec };
     const { program, shapes } = build(
-      ROWS[name]!,
+      operations[name]!,
       (p, x) => linear(x, p["a"]!),
       (p, x) => linear(x, p["b"]!),
       params,
-      [n, 10],
+      [...shape],
     );
     const inputs = Object.fromEntries(Object.entries(shapes).map(([input, shape]) => [input, randomTensor(shape, rng)]));
     const given = { params: { a: weights.a.value, b: weights.b.value }, inputs, masks: masksOf(weights) };

@@ -204,7 +204,7 @@ function joinEpilogue(l: Lowering, x: number, y: number, z: number): boolean {
   if (epilogue.lo !== Number.NEGATIVE_INFINITY || epilogue.hi !== Number.POSITIVE_INFINITY) return false;
   const shape = l.type(x).shape;
   const other = l.type(y).shape;
-  if (takes.bias && !epilogue.bias && !epilogue.residual && isChannelVector(other, shape)) {
+  if (takes.bias && !epilogue.bias && !epilogue.residual && isChannelVector(other, shape, layout)) {
     epilogue.bias = l.rows(y);
     l.advance(x, z);
     return true;
@@ -219,9 +219,9 @@ function joinEpilogue(l: Lowering, x: number, y: number, z: number): boolean {
   return false;
 }
 
-/** One value per channel (dim 1 of four, the last of two). */
-function isChannelVector(shape: readonly number[], full: readonly number[]): boolean {
-  const channel = full.length === 4 ? 1 : full.length - 1;
+/** One value per channel of planes (dim 1), or per feature of a matrix, however many dims its rows have (the last dim). */
+function isChannelVector(shape: readonly number[], full: readonly number[], layout: Layout): boolean {
+  const channel = layout.kind === "planes" ? 1 : full.length - 1;
   const size = shape.reduce((a, b) => a * b, 1);
   const position = shape.length - (full.length - channel);
   return size === full[channel] && shape[position] === size;
@@ -268,9 +268,8 @@ interface SplatPlan {
 function splats(l: Lowering, layout: Layout, small: number, out: readonly number[], scalar: boolean): SplatPlan | undefined {
   if (scalar) return { outerStride: 0, splat: 1 };
   const shape = l.type(small).shape;
-  if (layout.kind === "planes") return isChannelVector(shape, out) ? { outerStride: 4, splat: 1 } : undefined;
-  if (layout.kind === "columns") return isChannelVector(shape, out) ? { outerStride: 4, splat: 1 } : undefined;
-  return undefined;
+  const fits = (layout.kind === "planes" || layout.kind === "columns") && isChannelVector(shape, out, layout);
+  return fits ? { outerStride: 4, splat: 1 } : undefined;
 }
 
 function binarySplat(

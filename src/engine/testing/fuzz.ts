@@ -1,0 +1,136 @@
+/** What must hold of every program, tried on a random one: the interpreter's values, and the same bits however it is run. */
+import { type AnyTensor, createRng, type Tree } from "../../core/index.js";
+import { interpret } from "../../program/index.js";
+import type { CompileOptions, Engine } from "../engine.js";
+import { type RandomOptions, type RandomProgram, randomProgram } from "./random-program.js";
+
+type Values = Map<string, ArrayLike<number>>;
+
+/** Errors of the engine against float64 may be so many times those of the interpreter's float32. */
+const TIMES = 16;
+/** ... of float32 with inputs and params moved by their last bit: how well the program is conditioned. */
+const ULP = 2 ** -23;
+/** ... and this share of the greatest value: other orders of summing, polynomials, Winograd. */
+const SHARE = 1e-4;
+
+/** The random program of a seed: every third one trains. */
+export function programOf(seed: number, options: Partial<RandomOptions> = {}): RandomProgram {
+  const rng = createRng(seed);
+  return randomProgram(rng, { length: 1 + rng.below(9), training: seed % 3 === 0, ...options });
+}
+
+/** What a run leaves: two runs' outputs, and the params after each. */
+function runs(engine: Engine, { program, specs, params, inputs }: RandomProgram, options: CompileOptions): [Values, Values] {
+  const store = engine.params(specs, params);
+  const plan = engine.compile(program, store, options);
+  const once = (): Values => {
+    const outputs = Object.entries(plan.run(inputs)).map(([name, { data }]) => [name, data.slice()] as const);
+    const updates = Object.keys(program.updates).map((path) => [`update ${path}`, store.get(path).data] as const);
+    return new Map([...outputs, ...updates]);
+  };
+  try {
+    return [once(), once()];
+  } finally {
+    plan.close();
+    store.close();
+  }
+}
+
+const sameBits = (a: Values, b: Values): string[] =>
+  [...a].flatMap(([name, data]) => (data.length === b.get(name)!.length && sameData(data, b.get(name)!) ? [] : [name]));
+
+function sameData(a: ArrayLike<number>, b: ArrayLike<number>): boolean {
+  for (let i = 0; i < a.length; i++) if (!Object.is(a[i]! + 0, b[i]! + 0)) return false;
+  return true;
+}
+
+function interpreted({ program, params, inputs, masks }: RandomProgram, double: boolean): Values {
+  const { outputs, updates } = interpret(program, { params, inputs, masks, double });
+  return new Map([
+    ...Object.entries(outputs).map(([name, t]) => [name, t.data] as const),
+    ...Object.entries(updates).map(([path, t]) => [`update ${path}`, t.data] as const),
+  ]);
+}
+
+/** Every element a little larger or smaller. */
+function moved(values: Tree<AnyTensor>, by: number): Tree<AnyTensor> {
+  const rng = createRng(3);
+  return Object.fromEntries(
+    Object.entries(values).map(([name, t]) => [
+      name,
+      t.dtype === "f32" ? { ...t, data: Float32Array.from(t.data, (v) => v * (1 + by * (rng.below(2) ? 1 : -1))) } : t,
+    ]),
+  );
+}
+
+/** Greatest difference of two values' elements; infinite where one is no number and the other is. */
+function distance(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let worst = 0;
+  for (let i = 0; i < b.length; i++) {
+    const d = Math.abs(a[i]! - b[i]!);
+    if (d > worst) worst = d;
+    else if (Number.isNaN(d) && !Object.is(a[i], b[i])) return Number.POSITIVE_INFINITY;
+  }
+  return worst;
+}
+
+const greatest = (a: ArrayLike<number>): number => {
+  let most = 1e-3;
+  for (let i = 0; i < a.length; i++) most = Math.max(most, Math.abs(a[i]!));
+  return most;
+};
+
+/** What each output may differ by from float64. */
+function bounds(random: RandomProgram): { exact: Values; most: Map<string, number> } {
+  const exact = interpreted(random, true);
+  const float32 = interpreted(random, false);
+  const near = interpreted({ ...random, params: moved(random.params, 2 * ULP), inputs: moved(random.inputs, 2 * ULP) }, true);
+  const most = new Map(
+    [...exact].map(([name, data]) => {
+      const own = Math.max(distance(float32.get(name)!, data), distance(near.get(name)!, data));
+      return [name, TIMES * own + SHARE * greatest(data)] as const;
+    }),
+  );
+  return { exact, most };
+}
+
+/**
+ * Everything that is wrong with how engines run a program.
+ * @param engines of flavor `plain` and 1, 2, 3, ... threads
+ */
+export function faults(engines: readonly Engine[], random: RandomProgram): string[] {
+  const found: string[] = [];
+  const { exact, most } = bounds(random);
+  const trained = Object.keys(random.program.updates).length > 0;
+  const compare = (how: string, got: Values) => {
+    for (const [name, data] of exact) {
+      const error = distance(got.get(name)!, data);
+      if (!(error <= most.get(name)!)) found.push(`${how}: ${name} is off by ${error}, ${most.get(name)} is allowed`);
+    }
+  };
+  for (const frozen of trained ? [false] : [false, true]) {
+    const how = frozen ? "frozen" : "not frozen";
+    const [first, second] = runs(engines[0]!, random, { frozen });
+    compare(how, first);
+    const again = trained ? runs(engines[0]!, { ...random, params: after(random, first) }, { frozen })[0] : first;
+    for (const name of sameBits(again, second)) found.push(`${how}: ${name} of the second run is another`);
+    for (const engine of engines.slice(1)) {
+      const others = runs(engine, random, { frozen });
+      for (const [i, values] of [first, second].entries())
+        for (const name of sameBits(values, others[i]!))
+          found.push(`${how}: ${name} of run ${i} has other bits on ${engine.threads} threads`);
+    }
+  }
+  compare("without Winograd", runs(engines[0]!, random, { frozen: !trained, winograd: false })[0]);
+  return found;
+}
+
+/** The params after a run. */
+function after({ params }: RandomProgram, values: Values): Tree<AnyTensor> {
+  return Object.fromEntries(
+    Object.entries(params).map(([path, t]) => [
+      path,
+      { ...t, data: (values.get(`update ${path}`) ?? t.data) as Float32Array } as AnyTensor,
+    ]),
+  );
+}

@@ -1,0 +1,221 @@
+/** What a random program may do next to a value of any rank: elementwise work, reductions, other shapes, products. */
+import { sizeOf } from "../../core/index.js";
+import {
+  abs,
+  add,
+  batchNorm,
+  batchNormInference,
+  broadcastTo,
+  clamp,
+  concat,
+  div,
+  exp,
+  gather,
+  gelu,
+  greater,
+  hardSigmoid,
+  hardSwish,
+  layerNorm,
+  leaky,
+  linear,
+  logSoftmax,
+  matmul,
+  max,
+  mean,
+  min,
+  mul,
+  neg,
+  pad,
+  reduceMax,
+  relu,
+  reshape,
+  rmsNorm,
+  segmentSum,
+  sigmoid,
+  silu,
+  sin,
+  slice,
+  sliceAxis,
+  softmax,
+  softplus,
+  sqrt,
+  square,
+  sub,
+  sum,
+  sumSquares,
+  tanh,
+  topK,
+  transpose,
+  type Value,
+  where,
+} from "../../program/index.js";
+
+/** Choices, and what a step may take beside the value that it continues. */
+export interface Draw {
+  readonly pick: <T>(of: readonly T[]) => T;
+  /** A size from 1 to `most`. */
+  readonly size: (most: number) => number;
+  readonly coin: () => boolean;
+  readonly permutation: (n: number) => number[];
+  /** Values made so far. */
+  readonly made: readonly Value[];
+  /** A new param; of two dims or more it may be sparse, unless `dense`. */
+  readonly weight: (shape: readonly number[], dense?: boolean) => Value;
+  /** A new input of `count` integers below `below`. */
+  readonly indices: (count: number, below: number) => Value;
+  readonly training: boolean;
+}
+
+/** A way to continue; several with equal chances. */
+export type Steps = (() => Value)[];
+
+const UNARIES: readonly ((v: Value) => Value)[] = [
+  ...[relu, relu, tanh, sigmoid, abs, neg, square, gelu, silu, softplus, sin, hardSwish, hardSigmoid],
+  (v) => exp(tanh(v)),
+  (v) => sqrt(add(square(v), 0.5)),
+  (v) => clamp(v, -0.5, 0.75),
+  (v) => leaky(v, 0.1),
+  (v) => mul(v, 0.5),
+  (v) => sub(1, v),
+  (v) => div(v, add(abs(v), 1)),
+];
+
+/** A random function of one value, element by element. */
+export const unary = (d: Draw, v: Value): Value => d.pick(UNARIES)(v);
+
+const BINARIES: readonly ((a: Value, b: Value) => Value)[] = [
+  ...[add, add, sub, mul, max, min],
+  (a, b) => div(a, add(square(b), 1)),
+  (a, b) => where(greater(a, 0), a, b),
+];
+
+/** A value of this shape made before. */
+const like = (d: Draw, v: Value): Value => d.pick(d.made.filter((u) => u.shape.join() === v.shape.join()));
+
+/** Elementwise work, and normalisations. */
+export function elementwise(d: Draw, v: Value): Steps {
+  const { shape } = v;
+  const rank = shape.length;
+  const found: Steps = [
+    () => unary(d, v),
+    () => unary(d, v),
+    () => d.pick(BINARIES)(v, like(d, v)),
+    () => add(v, unary(d, like(d, v))),
+    () => {
+      const b = d.weight(
+        shape.slice(d.size(rank + 1) - 1).map((n) => (d.size(3) === 1 ? 1 : n)),
+        true,
+      );
+      return d.coin() ? d.pick(BINARIES)(v, b) : d.pick(BINARIES)(b, v);
+    },
+  ];
+  const last = shape.at(-1) ?? 1;
+  if (last > 1) {
+    const one = () => d.weight([last]);
+    found.push(
+      () => layerNorm(v, one(), one()),
+      () => rmsNorm(v, one()),
+      () => topK(v, d.size(last)).values,
+    );
+  }
+  if ((rank === 4 || rank === 2) && sizeOf(shape) / shape[1]! >= 4) {
+    const norm = () => {
+      const one = () => d.weight([shape[1]!]);
+      if (d.training && d.coin()) return batchNorm(v, one(), one(), 0.1).y;
+      return batchNormInference(v, one(), one(), one(), add(square(one()), 0.5), 0.1);
+    };
+    found.push(norm, norm);
+  }
+  return found;
+}
+
+/** Views, copies, sums over axes. */
+export function shapes(d: Draw, v: Value): Steps {
+  const { shape } = v;
+  const rank = shape.length;
+  if (rank === 0) return [];
+  const axis = () => d.size(rank) - 1;
+  const folded = [[-1], [1, -1], [-1, 1], [shape[0]!, -1], [shape[0]!, 1, -1], [-1, shape[rank - 1]!], [1, shape[0]!, -1, 1]];
+  const found: Steps = [
+    () => transpose(v, d.permutation(rank)),
+    () => softmax(v, axis()),
+    () => logSoftmax(v, axis()),
+    () => d.pick([sum, mean, sumSquares, reduceMax])(v, shape.map((_, i) => i).filter(d.coin), d.coin()),
+    () => {
+      const starts = shape.map((n) => d.size(n) - 1);
+      const stops = shape.map((n, i) => starts[i]! + d.size(n - starts[i]!));
+      return slice(
+        v,
+        starts,
+        stops,
+        shape.map(() => d.size(2)),
+      );
+    },
+    () => {
+      const edges = () => shape.map(() => d.size(2) - 1);
+      return pad(v, edges(), edges(), d.pick([0, 0.25]));
+    },
+    () => {
+      const along = axis();
+      const fits = d.made.filter((u) => u.shape.length === rank && u.shape.every((n, i) => i === along || n === shape[i]));
+      return concat(d.coin() ? [v, d.pick(fits)] : [d.pick(fits), v], along);
+    },
+    () => reshape(v, d.pick(folded)),
+    () => add(unary(d, reshape(v, [-1])), reshape(unary(d, v), [-1])),
+  ];
+  const halves = shape.flatMap((n, i) => (n % 2 === 0 ? [i] : []));
+  const quarters = halves.filter((i) => shape[i]! % 4 === 0);
+  const gates = (axes: readonly number[], k: number) => () => {
+    const along = d.pick(axes);
+    const part = shape[along]! / k;
+    const gate = () => {
+      const i = d.size(k) - 1;
+      return unary(d, sliceAxis(v, along, i * part, (i + 1) * part));
+    };
+    return add(mul(gate(), gate()), d.coin() ? gate() : mul(gate(), gate()));
+  };
+  if (halves.length) found.push(gates(halves, 2));
+  if (quarters.length) found.push(gates(quarters, 4), gates(quarters, 4));
+  return found;
+}
+
+/** Products of matrices, lookups. */
+export function products(d: Draw, v: Value): Steps {
+  const { shape } = v;
+  const rank = shape.length;
+  if (rank < 2) return [];
+  const last = shape[rank - 1]!;
+  const product = () => {
+    const out = d.pick([1, 2, 4, 8, 32, d.size(20), 4 * d.size(12), 64 * d.size(4)]);
+    const w = d.weight([out, last]);
+    return d.coin() ? linear(v, w, d.weight([out])) : matmul(v, w, { transposeB: true });
+  };
+  const same = () => linear(v, d.weight([last, last]), d.weight([last]));
+  const found: Steps = [product, product, product, same, () => unary(d, same()), () => unary(d, product())];
+  found.push(() => matmul(v, v, { transposeB: true }));
+  found.push(() => matmul(v, v, { transposeA: true }));
+  if (rank === 3 && last % 2 === 0)
+    found.push(
+      () => attention(d, v),
+      () => attention(d, v),
+    );
+  if (rank === 2) {
+    const n = shape[0]!;
+    found.push(
+      () => segmentSum(v, d.indices(n, 3), 3),
+      () => gather(v, d.indices(d.size(5), n)),
+      () => matmul(d.weight([d.pick([4, 8, d.size(9)]), n], true), v),
+      () => broadcastTo(reshape(v, [...shape, 1, 1]), [...shape, d.size(6), d.size(6)]),
+    );
+  }
+  return found;
+}
+
+/** Two heads of attention of a [n, t, f] value over itself. */
+function attention(d: Draw, v: Value): Value {
+  const [n, t, f] = v.shape as [number, number, number];
+  const heads = (u: Value, perm: readonly number[]) => transpose(reshape(u, [n, t, 2, f / 2]), perm);
+  const [q, k, w] = [0, 1, 2].map(() => linear(v, d.weight([f, f]), d.weight([f]))) as [Value, Value, Value];
+  const scores = softmax(mul(matmul(heads(q, [0, 2, 1, 3]), heads(k, [0, 2, 3, 1])), 0.5), -1);
+  return reshape(transpose(matmul(scores, heads(w, [0, 2, 1, 3])), [0, 2, 1, 3]), [n, t, f]);
+}
