@@ -15,7 +15,7 @@ import { checkInputs, elementsOf, type Inputs, type ModelSpecs, specsOf } from "
 import { layoutOf } from "./layer-alone.js";
 import { type LayerTiming, takesSparse, timeLayers } from "./layers.js";
 import { denseOf, type ModelFile } from "./model-file.js";
-import { isFasterAlone } from "./solo.js";
+import { runsFastest } from "./solo.js";
 import type { MeasuredTimings } from "./timings.js";
 
 /** Options of `createSession`. */
@@ -143,7 +143,7 @@ function sessionOn(
         oldest[1].close();
       }
       found = engine.compile(withLayouts(atBatch(file.program, batch), layouts), store, { frozen: true });
-      if (now && engine.threads > 1) found.alone = isFasterAlone(found, now);
+      if (now && engine.threads > 1) found = runsFastest(found, now);
     } else plans.delete(batch);
     plans.set(batch, found);
     return found;

@@ -4,10 +4,10 @@ import { createEngine, type Plan } from "../engine/index.js";
 import { randomTensor } from "../engine/testing/agree.js";
 import { inferenceProgram, resnet } from "../models/index.js";
 import { initParams } from "../nn/index.js";
-import { isFasterAlone } from "./solo.js";
+import { isFasterAlone, runsFastest } from "./solo.js";
 
 /** A plan whose steps take these times on a clock of its own, and how it was asked to run. */
-function clocked(ms: { readonly all: number; readonly one: number }) {
+function clocked(ms: { all: number; one: number }) {
   let t = 0;
   const asked: boolean[] = [];
   const plan = {
@@ -36,6 +36,35 @@ it("takes one thread where that is faster, all threads where they are, and where
   const slow = clocked({ all: 20, one: 18 });
   expect(isFasterAlone(slow.plan, slow.now)).toBe(true);
   expect(slow.asked.length).toBe(5);
+});
+
+it("looks again while a plan serves, now and then, and takes what is faster now", () => {
+  const ms = { all: 0.5, one: 0.3 };
+  const { plan, asked, now } = clocked(ms);
+  const served = runsFastest(plan, now);
+  const during = (runs: number) => {
+    asked.length = 0;
+    for (let i = 0; i < runs; i++) served.step();
+    return asked.filter((alone) => alone).length;
+  };
+  expect(during(32)).toBe(32);
+  // A look: five runs as before, five the other way; then the choice, and twice as many runs without one.
+  expect([during(5), during(5), during(64)]).toEqual([5, 0, 64]);
+  ms.all = 0.2;
+  expect([during(5), during(5), during(128)]).toEqual([5, 0, 0]);
+  expect([during(5), during(5), during(256)]).toEqual([0, 5, 0]);
+  ms.all = 30;
+  expect([during(10), during(512)]).toEqual([0, 0]);
+});
+
+it("looks less and less often", () => {
+  const { plan, asked, now } = clocked({ all: 0.2, one: 0.3 });
+  const served = runsFastest(plan, now);
+  asked.length = 0;
+  for (let i = 0; i < 100_000; i++) served.step();
+  const alone = asked.filter((way) => way).length;
+  expect(alone).toBeGreaterThan(100);
+  expect(alone).toBeLessThan(300);
 });
 
 it("one thread gives the bits of two", async () => {

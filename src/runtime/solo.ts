@@ -10,6 +10,12 @@ const [TURNS, BUDGET_MS] = [3, 40];
 /** A second core for a gain smaller than this share is no gain, and hand-overs take longer at some times than at others. */
 const GAIN = 0.1;
 
+/** Runs between two looks at both ways, at first and at most: they double from look to look. */
+const [SOON, LATE] = [32, 2048];
+
+/** Whether one thread's least time (ms) is little longer than that of all, or shorter. */
+const pays = (all: number, one: number): boolean => all > one * (1 - GAIN);
+
 /** Runs the plan, on whatever its inputs hold, both ways in turn, and compares least times. */
 export function isFasterAlone(plan: Plan, now: () => number): boolean {
   const begin = now();
@@ -31,5 +37,37 @@ export function isFasterAlone(plan: Plan, now: () => number): boolean {
     if (all > LARGE_MS) return false;
     one = least(true, one);
   }
-  return all > one * (1 - GAIN);
+  return pays(all, one);
+}
+
+/**
+ * A plan that runs the faster way: chosen now, and looked at again from time to time while it serves, since systems move threads from core to core.
+ * A look takes RUNS runs of the caller's each way.
+ */
+export function runsFastest(plan: Plan, now: () => number): Plan {
+  plan.alone = isFasterAlone(plan, now);
+  let [wait, left] = [SOON, SOON];
+  const ms: [all: number, one: number] = [0, 0];
+  const step = () => {
+    if (left-- > 0) return plan.step();
+    if (left === -1) ms.fill(LARGE_MS);
+    const start = now();
+    plan.step();
+    const way = +plan.alone;
+    ms[way] = Math.min(ms[way]!, now() - start);
+    if (left === -RUNS && ms[way] < LARGE_MS) plan.alone = !way;
+    else if (left === -RUNS || left === -2 * RUNS) {
+      plan.alone = ms[way] < LARGE_MS && pays(...ms);
+      left = wait = Math.min(LATE, wait * 2);
+    }
+  };
+  return {
+    ...plan,
+    step,
+    run(inputs) {
+      if (inputs) plan.set(inputs);
+      step();
+      return plan.read();
+    },
+  };
 }
