@@ -66,6 +66,16 @@ it.each([
       return add(add(kept, w("k", second)), w("v", add(second, 1)));
     },
   ],
+  [
+    "a copy that another value takes over while the memory of its own lives on",
+    (x: Value, w: (path: string, x: Value) => Value) => {
+      const first = reshape(softened(x), [N, F]);
+      const long = reshape(first, [-1]);
+      const kept = w("q", first);
+      const second = mul(reshape(kept, [N, F]), first);
+      return add(w("k", reshape(long, [N, F])), add(kept, reshape(second, [2, N / 2, F])));
+    },
+  ],
 ])("%s: the interpreter's values, and the same bits for any number of threads", (_, make) => {
   const { program, ...run } = given(make);
   for (const { error } of differences(engines[0]!, program, run, { frozen: true })) expect(error).toBeLessThan(1e-5);

@@ -312,7 +312,8 @@ export class Lowering {
       const copies = this.#copies[other]!;
       const same = copies.some((p) => p.buffer === from.buffer && p.offset === from.offset && sameLayout(p.layout, from.layout));
       if (!same || this.size(other) !== this.size(value)) continue;
-      const twin = copies.find((p) => sameLayout(p.layout, layout));
+      // A copy that died before the memory it was made of may be another value's by now.
+      const twin = copies.find((p) => sameLayout(p.layout, layout) && this.#holders.get(p.buffer)?.has(other));
       if (twin) return twin;
     }
     return undefined;
