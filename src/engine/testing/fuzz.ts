@@ -1,7 +1,9 @@
 /** What must hold of every program, tried on a random one: the interpreter's values, and the same bits however it is run. */
-import { type AnyTensor, createRng, type Tree } from "../../core/index.js";
-import { interpret } from "../../program/index.js";
+import { type AnyTensor, createRng, type Tensor, type Tree } from "../../core/index.js";
+import { foldBatchNorm, fuseActivations, interpret } from "../../program/index.js";
 import type { CompileOptions, Engine } from "../engine.js";
+import type { Live } from "../live.js";
+import type { ParamStore } from "../params.js";
 import { type RandomOptions, type RandomProgram, randomProgram } from "./random-program.js";
 
 type Values = Map<string, ArrayLike<number>>;
@@ -17,6 +19,36 @@ const SHARE = 1e-4;
 export function programOf(seed: number, options: Partial<RandomOptions> = {}): RandomProgram {
   const rng = createRng(seed);
   return randomProgram(rng, { length: 1 + rng.below(9), training: seed % 3 === 0, ...options });
+}
+
+/** Lists of as many live positions of a param elsewhere: the columns of each row counted from the other end. */
+function elsewhere(store: ParamStore, path: string): Live {
+  const { rowPtr, columns, values } = store.live(path);
+  const width = store.topologies[path]!.columns;
+  const turned = new Int32Array(columns.length);
+  for (let r = 0; r + 1 < rowPtr.length; r++)
+    for (let from = rowPtr[r]!, to = rowPtr[r + 1]!, e = from; e < to; e++) turned[e] = width - 1 - columns[from + to - 1 - e]!;
+  return { rowPtr, columns: turned, values };
+}
+
+/** A run with other live positions: of a plan made for them, or of one that was made, and run, before they changed. */
+function runElsewhere(engine: Engine, { program, specs, params, inputs }: RandomProgram, frozen: boolean, before: boolean): Values {
+  const store = engine.params(specs, params);
+  const lists = Object.keys(store.topologies).map((path) => [path, elsewhere(store, path)] as const);
+  const change = () => {
+    for (const [path, live] of lists) store.setLive(path, live);
+    for (const path of Object.keys(specs)) if (!(path in store.topologies)) store.set(path, params[path]!);
+  };
+  if (!before) change();
+  const plan = engine.compile(program, store, { frozen });
+  if (before) {
+    plan.run(inputs);
+    change();
+  }
+  const outputs = Object.entries(plan.run(inputs)).map(([name, { data }]) => [name, data.slice()] as const);
+  plan.close();
+  store.close();
+  return new Map(outputs);
 }
 
 /** What a run leaves: two runs' outputs, and the params after each. */
@@ -114,6 +146,10 @@ export function faults(engines: readonly Engine[], random: RandomProgram): strin
     compare(how, first);
     const again = trained ? runs(engines[0]!, { ...random, params: after(random, first) }, { frozen })[0] : first;
     for (const name of sameBits(again, second)) found.push(`${how}: ${name} of the second run is another`);
+    if (Object.keys(random.masks).length > 0) {
+      const [early, late] = [false, true].map((before) => runElsewhere(engines[1]!, random, frozen, before)) as [Values, Values];
+      for (const name of sameBits(early, late)) found.push(`${how}: ${name} has other bits after live positions changed`);
+    }
     for (const engine of engines.slice(1)) {
       const others = runs(engine, random, { frozen });
       for (const [i, values] of [first, second].entries())
@@ -122,7 +158,23 @@ export function faults(engines: readonly Engine[], random: RandomProgram): strin
     }
   }
   compare("without Winograd", runs(engines[0]!, random, { frozen: !trained, winograd: false })[0]);
+  if (!trained) for (const [how, other] of rewritten(random)) compare(how, runs(engines[0]!, other, { frozen: true })[0]);
   return found;
+}
+
+/** The program as passes rewrite it before inference. */
+function rewritten(random: RandomProgram): [string, RandomProgram][] {
+  const folded = foldBatchNorm(random.program, random.params as Tree<Tensor>);
+  const specs = Object.fromEntries(
+    Object.entries(folded.program.params).map(([path, { value, layout }]) => [
+      path,
+      { shape: folded.program.values[value]!.shape, layout },
+    ]),
+  );
+  return [
+    ["batch norm folded", { ...random, ...folded, specs }],
+    ["activations fused", { ...random, program: fuseActivations(random.program) }],
+  ];
 }
 
 /** The params after a run. */

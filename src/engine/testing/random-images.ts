@@ -2,10 +2,14 @@
 import { add, avgPool2d, conv2d, maxPool2d, mean, relu, type Value } from "../../program/index.js";
 import { type Draw, type Steps, unary } from "./random-steps.js";
 
+/** Weights of convolutions of more would take more time than they tell. */
+const MOST_CHANNELS = 128;
+
 /** Continuations of a [n, c, h, w] value. */
 export function images(d: Draw, v: Value): Steps {
   if (v.shape.length !== 4) return [];
   const [, c, h, w] = v.shape as [number, number, number, number];
+  if (c > MOST_CHANNELS) return [];
   const biased = (o: number) => (d.coin() ? { bias: d.weight([o]) } : {});
   const point = () => {
     const o = d.pick([4, 8, d.size(30)]);

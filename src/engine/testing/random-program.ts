@@ -59,8 +59,13 @@ class Sources {
     readonly rng: Rng,
   ) {}
 
+  /** The path of the next param. */
+  next(): string {
+    return `p${Object.keys(this.specs).length}`;
+  }
+
   weight(shape: readonly number[], kind: Kind): Value {
-    const path = `p${Object.keys(this.specs).length}`;
+    const path = this.next();
     const rng = this.rng.split(path);
     const scale = shape.length > 1 ? 1 / Math.sqrt(sizeOf(shape.slice(1))) : 0.5;
     const density = 0.1 + 0.5 * rng.uniform();
@@ -69,7 +74,7 @@ class Sources {
     return this.param(path, spec, value, mask ? path : undefined);
   }
 
-  param(path: string, spec: ParamSpec, value: AnyTensor, pattern: string | undefined): Value {
+  param(path: string, spec: ParamSpec, value: AnyTensor, pattern?: string): Value {
     this.specs[path] = spec;
     this.params[path] = value;
     this.held[path] = this.graph.source({ shape: spec.shape, dtype: "f32", ...(pattern === undefined ? {} : { pattern }) });
@@ -156,6 +161,11 @@ function chain(sources: Sources, length: number, training: boolean): Value[] {
       if (shape[0]! % 2 === 0) fits.push("block2");
       if (shape[0]! % 4 === 0) fits.push("block4");
       return sources.weight(shape, dense || shape.length < 2 || sizeOf(shape) < 4 ? "dense" : draw.pick(fits));
+    },
+    positive(shape) {
+      const path = sources.next();
+      const value = randomTensor(shape, sources.rng.split(path), 0.5);
+      return sources.param(path, { shape }, { ...value, data: value.data.map((v) => 0.5 + Math.abs(v)) } as AnyTensor);
     },
     indices(count, below) {
       const name = `indices${Object.keys(sources.inputs).length}`;

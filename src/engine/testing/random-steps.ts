@@ -61,6 +61,8 @@ export interface Draw {
   readonly made: readonly Value[];
   /** A new param; of two dims or more it may be sparse, unless `dense`. */
   readonly weight: (shape: readonly number[], dense?: boolean) => Value;
+  /** A new param of positive numbers: variances. */
+  readonly positive: (shape: readonly number[]) => Value;
   /** A new input of `count` integers below `below`. */
   readonly indices: (count: number, below: number) => Value;
   readonly training: boolean;
@@ -113,8 +115,8 @@ export function elementwise(d: Draw, v: Value): Steps {
   if (last > 1) {
     const one = () => d.weight([last]);
     found.push(
-      () => layerNorm(v, one(), one()),
-      () => rmsNorm(v, one()),
+      () => layerNorm(v, one(), one(), 0.1),
+      () => rmsNorm(v, one(), 0.1),
       () => topK(v, d.size(last)).values,
     );
   }
@@ -122,7 +124,7 @@ export function elementwise(d: Draw, v: Value): Steps {
     const norm = () => {
       const one = () => d.weight([shape[1]!]);
       if (d.training && d.coin()) return batchNorm(v, one(), one(), 0.1).y;
-      return batchNormInference(v, one(), one(), one(), add(square(one()), 0.5), 0.1);
+      return batchNormInference(v, one(), one(), one(), d.coin() ? d.positive([shape[1]!]) : add(square(one()), 0.5), 0.1);
     };
     found.push(norm, norm);
   }
@@ -179,6 +181,9 @@ export function shapes(d: Draw, v: Value): Steps {
   return found;
 }
 
+/** Longer rows are no operands of products: their weights would take more time than they tell. */
+const WIDEST = 512;
+
 /** Products of matrices, lookups. */
 export function products(d: Draw, v: Value): Steps {
   const { shape } = v;
@@ -191,10 +196,19 @@ export function products(d: Draw, v: Value): Steps {
     return d.coin() ? linear(v, w, d.weight([out])) : matmul(v, w, { transposeB: true });
   };
   const same = () => linear(v, d.weight([last, last]), d.weight([last]));
-  const found: Steps = [product, product, product, same, () => unary(d, same()), () => unary(d, product())];
+  const found: Steps = [];
+  if (last <= WIDEST)
+    found.push(
+      product,
+      product,
+      product,
+      same,
+      () => unary(d, same()),
+      () => unary(d, product()),
+    );
   found.push(() => matmul(v, v, { transposeB: true }));
   found.push(() => matmul(v, v, { transposeA: true }));
-  if (rank === 3 && last % 2 === 0)
+  if (rank === 3 && last % 2 === 0 && last <= WIDEST)
     found.push(
       () => attention(d, v),
       () => attention(d, v),
