@@ -232,6 +232,21 @@ describe("sums of gradients of convolutions", () => {
     },
   );
 
+  it.each([1, 3])("keep the gradient that the sum is made of while taps of %i x the same still read it", (k) => {
+    const rng = createRng(5);
+    const spec = { params: { a: { shape: [8, 8, k, k] }, b: { shape: [4, 8, 1, 1] } }, inputs: { x: { shape: [3, 8, 6, 7] } } };
+    const program = trace(({ params, inputs }) => {
+      const x = exp(inputs["x"]!);
+      const y = exp(add(conv2d(x, params["a"]!, { padding: k >> 1 }), x));
+      return { outputs: { dx: gradients(sum(exp(conv2d(y, params["b"]!))), [inputs["x"]!])[0]! } };
+    }, spec);
+    const given = {
+      params: { a: randomTensor([8, 8, k, k], rng, 0.05), b: randomTensor([4, 8, 1, 1], rng, 0.1) },
+      inputs: { x: randomTensor([3, 8, 6, 7], rng, 0.1) },
+    };
+    for (const { name, error } of differences(engine, program, given)) expect(error, name).toBeLessThan(BOUND);
+  });
+
   it("take one input through several convolutions", () => {
     const rng = createRng(4);
     const program = trace(

@@ -19,7 +19,7 @@ export function lowerConvInputGrad(l: Lowering, operation: Operation): void {
   const grad = l.bordered(dy);
   const weight = pattern !== undefined ? l.any(w) : l.rows(w);
   const planned = l.planes(l.type(dx).shape);
-  const joined = joinSum(l, dx, planned);
+  const joined = joinSum(l, dx, grad, planned);
   const acc = joined !== undefined;
   const target = (joined ?? l.allocate(dx, planned)) as PlacedPlanes;
   target.clean = false;
@@ -94,10 +94,11 @@ export function lowerConvInputGrad(l: Lowering, operation: Operation): void {
 }
 
 /**
- * When the only use of a gradient is to be added to one that lies already and dies there, it is added in place.
+ * When the only use of a gradient is to be added to one that lies already and dies there, it is added in place: but not to the one that it is
+ * made of, whose neighbours are still read.
  * @returns that memory, which now also is the sum
  */
-function joinSum(l: Lowering, dx: number, layout: Planes): Placed | undefined {
+function joinSum(l: Lowering, dx: number, from: Placed, layout: Planes): Placed | undefined {
   const users = l.consumers[dx]!;
   if (users.length !== 1 || l.isEnd(dx)) return undefined;
   const user = l.program.operations[users[0]!]!;
@@ -107,6 +108,7 @@ function joinSum(l: Lowering, dx: number, layout: Planes): Placed | undefined {
   const placed = l.copies(other)[0];
   if (placed?.layout.kind !== "planes" || placed.layout.plane !== layout.plane || placed.layout.lanes !== layout.lanes)
     return undefined;
+  if (placed.buffer === from.buffer) return undefined;
   if (!l.dies(other, placed, users[0]!)) return undefined;
   l.done[users[0]!] = 1;
   return l.takeOver(user.outputs[0]!, placed);
