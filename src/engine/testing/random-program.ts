@@ -7,6 +7,7 @@ import {
   logSoftmax,
   type Mask,
   mean,
+  mul,
   type ParamSpec,
   type Program,
   sgdStep,
@@ -191,7 +192,9 @@ function learn(sources: Sources, last: Value): Record<string, Value> {
   const loss = mean(square(classes ? logSoftmax(last, 1) : tanh(last)));
   const lr = sources.input("lr", tensor([], [0.05]));
   const corrections = sources.input("corrections", tensor([2], [0.1, 0.001]));
-  const paths = Object.keys(sources.held);
+  // Gradients of some params only leave others' values free to be overwritten earlier.
+  const some = rng.below(3);
+  const paths = Object.keys(sources.held).filter(() => rng.below(3) >= some);
   const found = gradients(loss, [...paths.map((path) => sources.held[path]!), sources.given["x"]!]);
   const outputs: Record<string, Value> = { loss, dx: found.at(-1)! };
   paths.forEach((path, i) => {
@@ -209,5 +212,7 @@ function learn(sources: Sources, last: Value): Record<string, Value> {
       : { ...sgdStep({ w, g, m, lr }, { momentum: 0.9, nesterov: true, decay: 0.01 }) };
     for (const [name, value] of Object.entries(next)) outputs[`${NEW}${name === "w" ? path : `${path}:${name}`}`] = value;
   });
+  // Old values of the params, after they were updated.
+  if (rng.below(3) === 0) outputs["late"] = gradients(mean(mul(last, 0.5)), [sources.given["x"]!])[0]!;
   return outputs;
 }
