@@ -129,6 +129,20 @@ describe.each(["csr", "block2", "block4"] as Kind[])("the sparse path, %s", (kin
   });
 });
 
+describe("sparse 3x3 from one channel to one", () => {
+  it.each([1, 2, 3])("finds zeros around the planes of %i images", (n) => {
+    const rng = createRng(6);
+    const w = testWeight([1, 1, 3, 3], "csr", rng, { density: 0.9 });
+    const program = trace(({ params, inputs }) => ({ outputs: { y: conv2d(exp(inputs["x"]!), params["w"]!, { padding: 1 }) } }), {
+      params: { w: w.spec },
+      inputs: { x: { shape: [n, 1, 5, 11] } },
+    });
+    const given = { params: { w: w.value }, inputs: { x: randomTensor([n, 1, 5, 11], rng) }, masks: masksOf({ w }) };
+    for (const frozen of [false, true])
+      for (const { error } of differences(engine, program, given, { frozen })) expect(error).toBeLessThan(BOUND);
+  });
+});
+
 describe("dense 3x3 by Winograd", () => {
   // F(4x4, 3x3) in float32: a few 1e-6 of the greatest value (Lavin and Gray 2016).
   it.each([

@@ -109,8 +109,9 @@ export function geometries(program: Program, lanes: 1 | 4): Map<string, Geometry
   for (const operation of program.operations) {
     if (!operation.op.startsWith("conv2d")) continue;
     const conv = convOf(program, operation);
-    // Kernels that read no border: f32 on single images, int8 image by image.
-    if (operation.op === "conv2d" && depthwiseFits(conv, lanes)) continue;
+    // Kernels that read no border: dense f32 on single images, int8 image by image.
+    const dense = program.values[operation.inputs[1]!]!.pattern === undefined;
+    if (operation.op === "conv2d" && dense && depthwiseFits(conv, lanes)) continue;
     if (operation.op === "conv2dInt8" && depthwiseInt8Fits(conv)) continue;
     const key = `${conv.oh}x${conv.ow}`;
     const at = need.get(key) ?? { y: 0, x: 0, overY: 0, overX: 0 };
