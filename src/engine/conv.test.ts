@@ -1,7 +1,7 @@
 /** Convolutions: dense, sparse and grouped, over kernels, strides, paddings, dilations and batch sizes, with everything that may fuse. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type AnyTensor, createRng, type Rng } from "../core/index.js";
-import { add, conv2d, exp, gradients, mul, type Program, relu, reshape, sum, trace, type Value } from "../program/index.js";
+import { type AnyTensor, createRng, type Rng, tensor } from "../core/index.js";
+import { add, conv2d, div, exp, gradients, mul, type Program, relu, reshape, sum, trace, type Value } from "../program/index.js";
 import { createEngine, type Engine } from "./engine.js";
 import { differences, randomTensor } from "./testing/agree.js";
 import { blockOf, KINDS, type Kind, masksOf, testWeight } from "./testing/sparse.js";
@@ -141,6 +141,31 @@ describe("sparse 3x3 from one channel to one", () => {
     for (const frozen of [false, true])
       for (const { error } of differences(engine, program, given, { frozen })) expect(error).toBeLessThan(BOUND);
   });
+});
+
+it("gradients of 1x1 weights do not see what operations leave around the planes", () => {
+  const rng = createRng(7);
+  const spec = {
+    params: { a: { shape: [8, 3, 3, 3] }, b: { shape: [4, 8, 3, 3] }, c: { shape: [4, 8, 1, 1] } },
+    inputs: { x: { shape: [3, 3, 6, 7] } },
+  };
+  const program = trace(({ params, inputs }) => {
+    const r = conv2d(inputs["x"]!, params["a"]!, { padding: 1 });
+    const s = mul(conv2d(r, params["b"]!, { padding: 1 }), 0.5);
+    // Borders that were zero for the taps of b are infinite.
+    const y = mul(s, conv2d(div(1, r), params["c"]!));
+    return { outputs: { y, dc: gradients(sum(y), [params["c"]!])[0]! } };
+  }, spec);
+  const positive = (shape: readonly number[]): AnyTensor => {
+    const { data } = randomTensor(shape, rng);
+    return tensor(
+      shape,
+      Float32Array.from(data, (v) => 0.1 + Math.abs(v)),
+    );
+  };
+  const params = Object.fromEntries(Object.entries(spec.params).map(([path, { shape }]) => [path, positive(shape)]));
+  for (const { name, error } of differences(engine, program, { params, inputs: { x: positive([3, 3, 6, 7]) } }))
+    expect(error, name).toBeLessThan(BOUND);
 });
 
 describe("dense 3x3 by Winograd", () => {

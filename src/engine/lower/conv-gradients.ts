@@ -233,7 +233,8 @@ export function lowerConvWeightGrad(l: Lowering, operation: Operation): void {
   const pattern = l.type(dw).pattern;
   const topology = patternOf(l, conv, pattern);
   const grad = l.bordered(dy);
-  const input = tapPlanes(l, conv, x);
+  // The products run over the borders between rows: what lies there is zero, for infinity times zero is no number.
+  const input = conv.direct ? l.bordered(x) : tapPlanes(l, conv, x);
   const layout = grad.layout;
   const domain = l.groupDomain(layout);
   const result = l.allocate(dw, pattern === undefined ? { kind: "rows" } : { kind: "live", pattern });
