@@ -119,7 +119,7 @@ function findFolds(program: Program): Fold[] {
     let maker = makers.get(from);
     if (maker !== undefined && program.operations[maker]!.op === "add") {
       const [a, b] = program.operations[maker]!.inputs as [number, number];
-      bias = biasPath(program, makers, paths, b);
+      bias = isPerChannel(program.values[b]!.shape, program.values[a]!.shape) ? biasPath(program, makers, paths, b) : undefined;
       if (bias === undefined || !single(a)) return;
       addition = maker;
       from = a;
@@ -140,6 +140,12 @@ function findFolds(program: Program): Fold[] {
     });
   });
   return folds;
+}
+
+/** Whether an addend has one value for each channel (dim 1) of what it is added to, and no other. */
+function isPerChannel(shape: readonly number[], to: readonly number[]): boolean {
+  const first = to.length - shape.length;
+  return first <= 1 && first >= 0 && shape.every((n, i) => n === (first + i === 1 ? to[1] : 1));
 }
 
 /** The param behind an added bias, reshaped or not. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { createRng, type Tensor, tensor } from "../../core/index.js";
 import { interpret } from "../interpret.js";
-import { batchNormInference, conv2d, linear, mean, relu } from "../ops/index.js";
+import { add, batchNormInference, conv2d, linear, mean, relu } from "../ops/index.js";
 import { trace } from "../trace.js";
 import type { Program } from "../types.js";
 import { anyBatch, atBatch } from "./batch.js";
@@ -67,6 +67,32 @@ describe("folding batch normalisation", () => {
     const x = random([2, 3, 5, 4]);
     const before = interpret(network(2), { params, inputs: { x } }).outputs["logits"]!;
     const after = interpret(folded.program, { params: folded.params, inputs: { x } }).outputs["logits"]!;
+    for (let i = 0; i < before.data.length; i++) expect(after.data[i]).toBeCloseTo(before.data[i]!, 5);
+  });
+
+  it.each([
+    ["[6, 1, 1]", [6, 1, 1], true],
+    ["[6], one for each column", [6], false],
+    ["[1]", [1], false],
+    ["[5, 6]", [5, 6], false],
+  ])("takes an addend for a bias where it has one value for each channel: %s", (_, shape, folds) => {
+    const { w, gamma, beta, mean, variance } = params;
+    const given = { w, gamma, beta, mean, variance, b: random([...shape]) };
+    const program = trace(
+      ({ params: p, inputs }) => {
+        const y = add(conv2d(inputs["x"]!, p["w"]!, { padding: 1 }), p["b"]!);
+        return { outputs: { y: batchNormInference(y, p["gamma"]!, p["beta"]!, p["mean"]!, p["variance"]!) } };
+      },
+      {
+        inputs: { x: { shape: [2, 3, 5, 6] } },
+        params: Object.fromEntries(Object.entries(given).map(([k, t]) => [k, { shape: t.shape }])),
+      },
+    );
+    const folded = foldBatchNorm(program, given);
+    expect(folded.program.operations.some(({ op }) => op === "batchNormInference")).toBe(!folds);
+    const x = random([2, 3, 5, 6]);
+    const before = interpret(program, { params: given, inputs: { x } }).outputs["y"]!;
+    const after = interpret(folded.program, { params: folded.params, inputs: { x } }).outputs["y"]!;
     for (let i = 0; i < before.data.length; i++) expect(after.data[i]).toBeCloseTo(before.data[i]!, 5);
   });
 });
