@@ -7,6 +7,7 @@ import type { Program } from "../types.js";
 import { anyBatch, atBatch } from "./batch.js";
 import { checkProgram } from "./check.js";
 import { foldBatchNorm } from "./fold-batch-norm.js";
+import { int8Units } from "./quantise-units.js";
 
 const rng = createRng(5);
 const random = (shape: number[], shift = 0): Tensor => {
@@ -94,6 +95,19 @@ describe("folding batch normalisation", () => {
     const before = interpret(program, { params: given, inputs: { x } }).outputs["y"]!;
     const after = interpret(folded.program, { params: folded.params, inputs: { x } }).outputs["y"]!;
     for (let i = 0; i < before.data.length; i++) expect(after.data[i]).toBeCloseTo(before.data[i]!, 5);
+  });
+});
+
+describe("int8Units", () => {
+  it.each([
+    ["[1, 6, 1, 1]", [1, 6, 1, 1], "b"],
+    ["[6], one for each column", [6], undefined],
+  ])("takes an addend for a bias where it has one value for each channel: %s", (_, shape, bias) => {
+    const program = trace(
+      ({ params: p, inputs }) => ({ outputs: { y: relu(add(conv2d(inputs["x"]!, p["w"]!, { padding: 1 }), p["b"]!)) } }),
+      { inputs: { x: { shape: [1, 3, 5, 6] } }, params: { w: { shape: [6, 3, 3, 3] }, b: { shape: [...shape] } } },
+    );
+    expect(int8Units(program).map((unit) => unit.bias)).toEqual([bias]);
   });
 });
 

@@ -41,7 +41,7 @@ function onlyUser(index: Index, value: number): number | undefined {
 }
 
 /** The param behind an added value, reshaped or not: one number per channel. */
-function channelParam(index: Index, value: number, channels: number): string | undefined {
+function channelParam(index: Index, value: number, channels: number, rank: number): string | undefined {
   const maker = index.makers.get(value);
   const made = maker === undefined ? undefined : index.program.operations[maker]!;
   const source = made?.op === "reshape" ? made.inputs[0]! : value;
@@ -49,7 +49,7 @@ function channelParam(index: Index, value: number, channels: number): string | u
   const { shape } = index.program.values[source]!;
   const size = shape.reduce((a, b) => a * b, 1);
   const wide = shapeOf(index, value);
-  const onChannels = wide.length === 1 || (wide.length === 4 && wide[1] === channels);
+  const onChannels = wide.length === 1 ? rank === 2 : wide.length === 4 && wide[1] === channels;
   return path !== undefined && size === channels && onChannels ? path : undefined;
 }
 
@@ -84,7 +84,7 @@ function take(index: Index, tail: Tail, operation: Operation, channels: number):
     tail.hi = attrs["b"] as number;
   } else if (op === "add") {
     const other = inputs[0] === tail.output ? inputs[1]! : inputs[0]!;
-    const bias = channelParam(index, other, channels);
+    const bias = channelParam(index, other, channels, shapeOf(index, tail.output).length);
     if (bias !== undefined && tail.bias === undefined && tail.residual === undefined) tail.bias = bias;
     else if (
       bias === undefined &&
