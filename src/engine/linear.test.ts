@@ -13,6 +13,7 @@ import {
   sgdStep,
   sum,
   sumSquares,
+  tanh,
   trace,
   type Value,
 } from "../program/index.js";
@@ -51,6 +52,23 @@ describe.each(KINDS)("%s weights", (kind) => {
       for (const { name, error } of differences(engine, program, given))
         expect(error, `${name} ${from} -> ${to} round ${round}`).toBeLessThan(BOUND);
     }
+  });
+
+  it.each([1, 5, 33])("several weights of one pattern, computed from each other; frozen or not; batch %i", (n) => {
+    const rng = createRng(n).split(kind);
+    const w = testWeight([40, 40], kind, rng);
+    const program = trace(
+      ({ params, inputs }) => {
+        const half = mul(params["w"]!, 0.5);
+        const first = tanh(linear(inputs["x"]!, half));
+        const second = tanh(linear(first, tanh(half)));
+        return { outputs: { first, second, third: linear(second, params["w"]!) } };
+      },
+      { params: { w: w.spec }, inputs: { x: { shape: [n, 40] } } },
+    );
+    const given = { params: { w: w.value }, inputs: { x: randomTensor([n, 40], rng) }, masks: masksOf({ w }) };
+    for (const frozen of [false, true])
+      for (const { name, error } of differences(engine, program, given, { frozen })) expect(error, name).toBeLessThan(BOUND);
   });
 
   it("x W, and its gradients", () => {
@@ -129,6 +147,19 @@ describe.each(KINDS)("%s weights", (kind) => {
     for (const { name, error } of differences(engine, program, { params, inputs, masks: masksOf(weights) }))
       expect(error, name).toBeLessThan(BOUND);
   });
+});
+
+it("a frozen vector as a matrix, and its transpose", () => {
+  const rng = createRng(6);
+  const program = trace(
+    ({ params, inputs }) => {
+      const y = matmul(inputs["x"]!, params["w"]!, { transposeB: true });
+      return { outputs: { y, z: matmul(y, params["w"]!) } };
+    },
+    { params: { w: { shape: [36, 1] } }, inputs: { x: { shape: [15, 1] } } },
+  );
+  const given = { params: { w: randomTensor([36, 1], rng) }, inputs: { x: randomTensor([15, 1], rng) } };
+  for (const { name, error } of differences(engine, program, given, { frozen: true })) expect(error, name).toBeLessThan(BOUND);
 });
 
 describe.each(["csr", "block2", "block4"] as Kind[])("the sparse path, %s", (kind) => {

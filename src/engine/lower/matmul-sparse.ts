@@ -197,7 +197,7 @@ function walkedColumns(
   const cut = cutFeatures(layout, bounds);
   const ranges = cut.bounds.slice(1).map((end, i) => [cut.bounds[i]! / block, end / block] as const);
   // The steps of a recurrent network multiply by one weight.
-  const walks = l.once(`walk:${pattern}:${weight.buffer.id}:${weight.offset}:${stride}:${cut.bounds}`, () =>
+  const walks = l.once(`walk:${operation.inputs[1]}:${stride}:${cut.bounds}`, () =>
     walkingStreams(l, topology, pattern, offsets, weight, topology.columns, 1, ranges),
   );
   const result = l.allocate(value, layout);
@@ -234,7 +234,7 @@ function slicedRow(
   { bias, lo, hi }: Epilogue,
 ): Placed {
   const cut = periodOf(l, value, topology.rowPtr, 1);
-  const lists = slicesOf(l, topology, pattern, weight, cut);
+  const lists = slicesOf(l, topology, pattern, operation.inputs[1]!, weight, cut);
   const shift = bias && sliceBias(l, lists, bias);
   const result = l.allocate(value, ROWS);
   const units = lists.ranges.length;

@@ -141,7 +141,8 @@ function denseProduct(l: Lowering, operation: Operation, transposeA: boolean, tr
 
 /** A frozen right operand in the panels that GEMM reads, packed once, in as many pieces of columns as threads take. */
 function packedPanels(l: Lowering, b: number, w: Placed, n: number, k: number, rsb: number, csb: number, pieces: number): Buffer {
-  return l.once(`panels:${b}:${rsb}:${pieces}`, () => {
+  // A vector has equal strides both ways: its sizes tell a product with it from one with its transpose.
+  return l.once(`panels:${b}:${n}x${k}:${rsb}:${pieces}`, () => {
     const panels = l.temporary((n + 8 * pieces) * k * 4, "packed weights");
     l.step({
       name: "pack weights",

@@ -37,10 +37,11 @@ export interface Slices {
 
 /**
  * Index lists, made once for all products with this weight.
+ * @param value number of the weight: several values may have one pattern
  * @param cut of what the product makes, where that goes on along a period
  */
-export function slicesOf(l: Lowering, topology: Topology, pattern: string, weight: Placed, cut?: PeriodCut): Slices {
-  return l.once(`slices:${pattern}:${cut?.domain.key}`, () => {
+export function slicesOf(l: Lowering, topology: Topology, pattern: string, value: number, weight: Placed, cut?: PeriodCut): Slices {
+  return l.once(`slices:${value}:${cut?.domain.key}`, () => {
     const slices = Math.ceil(topology.rows / 4);
     const rowsOf = cut ? periodRows(cut, topology.rows) : rangesOf(l, topology);
     const starts = new Int32Array(rowsOf.length);
@@ -82,8 +83,9 @@ export function slicesOf(l: Lowering, topology: Topology, pattern: string, weigh
               const row = own[lane];
               const live = row !== undefined && k < length(row);
               i32[idx.address / 4 + e] = home.address + (live ? columnOf[rowPtr[row]! + k]! : topology.columns) * 4;
-              // Past the last live value a param's memory holds zeros.
-              i32[values.address / 4 + e] = (live ? rowPtr[row]! + k : topology.capacity) * 4;
+              // Past the last live value a param's memory holds zeros; a computed weight stands in with one that is there, times zero.
+              const none = weight.buffer.fixed ? topology.capacity : rowPtr[own[0]!]! + k;
+              i32[values.address / 4 + e] = (live ? rowPtr[row]! + k : none) * 4;
             }
           }
         }
