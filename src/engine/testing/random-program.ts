@@ -151,6 +151,7 @@ export function randomProgram(
 function chain(sources: Sources, length: number, training: boolean): Value[] {
   const rng = sources.rng.split("draw");
   const made = [sources.given["x"]!];
+  const weights: Value[] = [];
   const draw: Draw = {
     pick: (of) => of[rng.below(of.length)]!,
     size: (most) => 1 + rng.below(most),
@@ -161,7 +162,13 @@ function chain(sources: Sources, length: number, training: boolean): Value[] {
       const fits: Kind[] = ["dense", "csr"];
       if (shape[0]! % 2 === 0) fits.push("block2");
       if (shape[0]! % 4 === 0) fits.push("block4");
-      return sources.weight(shape, dense || shape.length < 2 || sizeOf(shape) < 4 ? "dense" : draw.pick(fits));
+      const known = weights.filter((w) => w.shape.join() === shape.join() && !(dense && w.type.pattern !== undefined));
+      if (known.length > 0 && rng.below(4) === 0) return draw.pick(known);
+      const made = sources.weight(shape, dense || shape.length < 2 || sizeOf(shape) < 4 ? "dense" : draw.pick(fits));
+      weights.push(made);
+      // Weights that are computed, several of them on one pattern.
+      if (rng.below(6) === 0) weights.push(tanh(made), mul(tanh(made), 0.5));
+      return weights.at(-1)!;
     },
     positive(shape) {
       const path = sources.next();
