@@ -90,7 +90,7 @@ export async function* spmmBench(): AsyncGenerator<Row & { flops: number }> {
           }
         }
       }
-      const scratch = arena.allocate(size * 28 * 4);
+      const scratch = arena.allocate(size * 32 * 4);
       const rows = race(arena, cases, scratch, 40, 0.5);
       for (const [i, row] of rows.entries()) yield { ...row, flops: cases[i]!.flops };
     }

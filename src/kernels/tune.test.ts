@@ -39,7 +39,12 @@ describe("tune", () => {
   it("obeys a choice without measuring it", async () => {
     const arena = await setup();
     const found = tune(arena, { now: () => performance.now(), budget: 5, sp1: "sp1_16", gemm: "gemm_4x8" });
-    expect(found).toEqual({ sp1: "sp1_16", gemm: "gemm_4x8", measured: true, times: {} });
+    expect(found).toMatchObject({ sp1: "sp1_16", gemm: "gemm_4x8", measured: true, times: {} });
+  });
+
+  it("takes strips of 32 floats where they cover a row in as few instructions", async () => {
+    const { walk } = defaultTiles((await setup()).kernels);
+    expect([32, 128, 209, 49, 84].map((n) => walk!(n))).toEqual(["sp1d_32", "sp1d_32", "sp1d_32", "sp1d_28", "sp1d_28"]);
   });
 
   it("measures with a real clock", async () => {

@@ -16,6 +16,8 @@ export const GEMM_KERNELS = ["gemm_4x8", "gemm_5x8", "gemm_6x8"] as const satisf
 export interface Tiles {
   readonly sp1: (typeof SP1_KERNELS)[number];
   readonly gemm: (typeof GEMM_KERNELS)[number];
+  /** The kernel for n floats of a frozen unstructured pattern, on input that is not copied together first. Default "sp1d_28". */
+  readonly walk?: (n: number) => "sp1d_28" | "sp1d_32";
 }
 
 /** What `tune` found. */
@@ -28,8 +30,22 @@ export interface Tuned extends Tiles {
 
 /** Tiles that were measured to be safe: fused multiply-add frees the registers that 6x8 needs; plain 4x8 holds all of a step's operands. */
 export function defaultTiles(kernels: Kernels): Tiles {
-  return kernels.flavor === "relaxed" ? { sp1: "sp1_28", gemm: "gemm_6x8" } : { sp1: "sp1_28", gemm: "gemm_4x8" };
+  return { sp1: "sp1_28", gemm: kernels.flavor === "relaxed" ? "gemm_6x8" : "gemm_4x8", walk };
 }
+
+/** Widths of strips. */
+const WIDTHS = [32, 28, 24, 16, 8, 4] as const;
+/** Strips of 32 floats fill two cache lines, those of 28 reach into two and a half: they may take this much more. */
+const SLACK = 1.02;
+
+/** Instructions that an entry takes for n floats in strips of `widest`: three a vector, and seven a strip. */
+function instructions(n: number, widest: number): number {
+  const strip = (width: number) => (width * 3) / 4 + 7;
+  const rest = n % widest;
+  return Math.floor(n / widest) * strip(widest) + (rest ? strip(WIDTHS.findLast((width) => width >= rest)!) : 0);
+}
+
+const walk = (n: number) => (instructions(n, 32) <= instructions(n, 28) * SLACK ? "sp1d_32" : "sp1d_28");
 
 /** Options of `tune`. */
 export interface TuneOptions {
@@ -120,6 +136,7 @@ export function tune(arena: Arena, options: TuneOptions): Tuned {
   return {
     sp1: options.sp1 ?? pick(SP1_KERNELS, defaults.sp1),
     gemm: options.gemm ?? pick(GEMM_KERNELS, defaults.gemm),
+    walk,
     measured,
     times,
   };

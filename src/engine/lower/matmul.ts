@@ -102,7 +102,8 @@ function denseProduct(l: Lowering, operation: Operation, transposeA: boolean, tr
       const [rsb, csb] = transposeB ? [sb.c, sb.r] : [sb.r, sb.c];
       const pieces = cut(l, m, n, k);
       const byRows = m > n;
-      const kernel = l.options.tiles.gemm;
+      // Five rows take two passes of four, and one of five.
+      const kernel = m === 5 ? "gemm_5x8" : l.options.tiles.gemm;
       const cuts = byRows ? 1 : pieces;
       const panels = l.options.frozen && l.isFrozen(b) ? packedPanels(l, b, w, n, k, rsb, csb, cuts) : undefined;
       l.step({

@@ -1,8 +1,9 @@
 /**
  * Lists of distances for frozen patterns (kernels/templates/walk.ts). For many input channels the entries are cut into parts, so that the strip of
  * input that a part reads stays in the first cache; and where every strip is read often enough, it is copied together first.
- * Measured on a Zen 4, 90 %, share of the plain SIMD peak (`npm run bench -- --suite kernels --only d_`): 512 channels at 14x14 unstructured 67 % in two
- * parts, 69 % with the copy; 1024 at 7x7 in 2x1 blocks 69 and 73 %.
+ * Rows of no more than two strips stay where they are. Measured on a Zen 4, 90 %, GFLOPS of the 48 that plain SIMD reaches
+ * (`npm run bench -- --suite kernels --only d_`): 512 channels at 14x14 unstructured 31.4 in two parts, 32.5 with the copy; 1024 at 7x7 in 2x1 blocks
+ * 32.4 and 33.8.
  */
 import { GEMM_SCRATCH } from "../../kernels/index.js";
 import { at, type Lowering, ONE, type Placed, whole } from "../lowering.js";
@@ -108,7 +109,7 @@ function rangeWalk(
   // By capacity: plans may be compiled before weights are there.
   const entries = (topology.capacity * rows) / topology.rows;
   const pays = channels >= many && entries >= often * channels;
-  const packed = pays && stride !== undefined && channels * strip <= GEMM_SCRATCH;
+  const packed = pays && stride !== undefined && stride > 2 * strip && channels * strip <= GEMM_SCRATCH;
   const place = packed ? Int32Array.from(offsets, (_, c) => c * strip) : offsets;
   const touched = channels * rowsTouched * Math.max(strip, LINE);
   const parts = Math.min(packed && block > 1 ? 1 : MOST_PARTS, Math.max(1, Math.ceil(touched / PART_BYTES)));
@@ -146,7 +147,7 @@ function rangeWalk(
     how: `${parts > 1 ? `, ${parts} parts of the input channels` : ""}${packed ? ", strips copied together" : ""}`,
     reads: [stream],
     run(call, x, y, bias, n, ys, lo, hi, acc = 0) {
-      call(kernel, {
+      call((block === 1 && !packed && l.options.tiles.walk?.(n)) || kernel, {
         nb: rows,
         parts,
         cnt: cnt.address,

@@ -10,7 +10,7 @@ const TRAINING: ReadonlySet<string> = new Set(
 );
 
 /** Tiles that only `tune` takes, or weights that change: the browser bundle does not tune, and runs frozen weights. */
-const TUNED: ReadonlySet<string> = new Set("sp2_16 sp1_24 sp1_28 sp1_32 gemm_4x8 gemm_6x8".split(" "));
+const TUNED: ReadonlySet<string> = new Set("sp2_16 sp1_24 sp1_28 sp1_32 gemm_4x8 gemm_6x8 sp1d_32".split(" "));
 
 /** Planes of four images to a pixel: they pay in training and for dense 3x3 convolutions by Winograd, which pages have neither of. */
 const GROUPS: ReadonlySet<string> = new Set(

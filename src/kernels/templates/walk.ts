@@ -11,9 +11,10 @@
 import type { Flavor, KernelSource, Template } from "./emit.js";
 import { addBias, entryLoop, forAll, overStrips, rowAt, storeStrip, WIDTHS } from "./spmm.js";
 
-/** The tiles: rows a block and widest strip. 28 divides the planes of the usual networks, and 32 spill. */
+/** The tiles: rows a block and widest strip. 28 divides the planes of the usual networks; 32 are two whole cache lines. */
 export const WALKING_TILES = [
   [1, 28],
+  [1, 32],
   [2, 16],
   [4, 8],
 ] as const;
@@ -78,8 +79,9 @@ function walkKernel(R: number, P: number): KernelSource {
 }
 
 export function walk(flavor: Flavor): Template {
-  const strips = WALKING_TILES.flatMap(([R, widest]) =>
-    WIDTHS[R]!.filter(([P]) => P <= widest).map(([P, unroll]) => strip(flavor, R, P, unroll)),
+  const widest = new Map(WALKING_TILES);
+  const strips = [...widest].flatMap(([R, most]) =>
+    WIDTHS[R]!.filter(([P]) => P <= most).map(([P, unroll]) => strip(flavor, R, P, unroll)),
   );
   return {
     helpers: [...strips, packing].join(""),
