@@ -2,7 +2,6 @@
 import { type AnyTensor, type Rng, sizeOf, type Tree, tensor } from "../../core/index.js";
 import {
   adamStep,
-  type Graph,
   gradients,
   logSoftmax,
   type Mask,
@@ -18,8 +17,10 @@ import {
 } from "../../program/index.js";
 import { randomLabels, randomTensor } from "./agree.js";
 import { images } from "./random-images.js";
-import { type Draw, elementwise, products, shapes } from "./random-steps.js";
-import { type Kind, testWeight } from "./sparse.js";
+import { products } from "./random-products.js";
+import { Sources } from "./random-sources.js";
+import { type Draw, elementwise, shapes } from "./random-steps.js";
+import type { Kind } from "./sparse.js";
 
 /** A program and what a run of it needs. */
 export interface RandomProgram {
@@ -44,50 +45,6 @@ export interface RandomOptions {
 const NEW = "new ";
 /** Larger values end a chain: the interpreter is slow. */
 const MOST_ELEMENTS = 60_000;
-
-/** What is known of a program while it is drawn. */
-class Sources {
-  readonly specs: Record<string, ParamSpec> = {};
-  readonly params: Record<string, AnyTensor> = {};
-  readonly inputs: Record<string, AnyTensor> = {};
-  readonly masks: Record<string, Mask> = {};
-  /** Values of params and inputs in the graph. */
-  readonly held: Record<string, Value> = {};
-  readonly given: Record<string, Value> = {};
-
-  constructor(
-    readonly graph: Graph,
-    readonly rng: Rng,
-  ) {}
-
-  /** The path of the next param. */
-  next(): string {
-    return `p${Object.keys(this.specs).length}`;
-  }
-
-  weight(shape: readonly number[], kind: Kind): Value {
-    const path = this.next();
-    const rng = this.rng.split(path);
-    const scale = shape.length > 1 ? 1 / Math.sqrt(sizeOf(shape.slice(1))) : 0.5;
-    const density = 0.1 + 0.5 * rng.uniform();
-    const { spec, value, mask } = testWeight(shape, kind, rng, { density, scale });
-    if (mask) this.masks[path] = mask;
-    return this.param(path, spec, value, mask ? path : undefined);
-  }
-
-  param(path: string, spec: ParamSpec, value: AnyTensor, pattern?: string): Value {
-    this.specs[path] = spec;
-    this.params[path] = value;
-    this.held[path] = this.graph.source({ shape: spec.shape, dtype: "f32", ...(pattern === undefined ? {} : { pattern }) });
-    return this.held[path]!;
-  }
-
-  input(name: string, value: AnyTensor): Value {
-    this.inputs[name] = value;
-    this.given[name] = this.graph.source({ shape: value.shape, dtype: value.dtype });
-    return this.given[name]!;
-  }
-}
 
 /** A shape for the input: rows, sequences, images, some so large that threads cut them. */
 function inputShape(rng: Rng): number[] {
