@@ -143,6 +143,24 @@ describe("sparse 3x3 from one channel to one", () => {
   });
 });
 
+it("a bias of more dims than the images makes a value of more dims", () => {
+  const rng = createRng(9);
+  const shapes = { w: [4, 3, 3, 3], b: [1, 1, 4, 1, 1], c: [1, 2, 1, 1, 1] };
+  const program = trace(
+    ({ params, inputs }) => {
+      const y = exp(add(conv2d(inputs["x"]!, params["w"]!, { padding: 1 }), params["b"]!));
+      return { outputs: { y, scaled: mul(y, params["c"]!), sum: sum(y, [2, 3]) } };
+    },
+    {
+      params: Object.fromEntries(Object.entries(shapes).map(([path, shape]) => [path, { shape }])),
+      inputs: { x: { shape: [2, 3, 5, 6] } },
+    },
+  );
+  const params = Object.fromEntries(Object.entries(shapes).map(([path, shape]) => [path, randomTensor(shape, rng, 0.3)]));
+  for (const { name, error } of differences(engine, program, { params, inputs: { x: randomTensor([2, 3, 5, 6], rng) } }))
+    expect(error, name).toBeLessThan(BOUND);
+});
+
 it("gradients of 1x1 weights do not see what operations leave around the planes", () => {
   const rng = createRng(7);
   const spec = {

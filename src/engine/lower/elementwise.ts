@@ -204,12 +204,14 @@ function joinEpilogue(l: Lowering, x: number, y: number, z: number): boolean {
   if (epilogue.lo !== Number.NEGATIVE_INFINITY || epilogue.hi !== Number.POSITIVE_INFINITY) return false;
   const shape = l.type(x).shape;
   const other = l.type(y).shape;
+  // An addend of more dims gives a result of more, which planes do not have.
+  if (l.type(z).shape.join() !== shape.join()) return false;
   if (takes.bias && !epilogue.bias && !epilogue.residual && isChannelVector(other, shape, layout)) {
     epilogue.bias = l.rows(y);
     l.advance(x, z);
     return true;
   }
-  if (takes.residual && !epilogue.residual && other.join() === shape.join() && l.type(z).shape.join() === shape.join()) {
+  if (takes.residual && !epilogue.residual && other.join() === shape.join()) {
     const placed = l.any(y);
     if (!sameLayout(placed.layout, layout)) return false;
     epilogue.residual = placed;
