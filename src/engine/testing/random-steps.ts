@@ -99,10 +99,9 @@ export function elementwise(d: Draw, v: Value): Steps {
     () => d.pick(BINARIES)(v, like(d, v)),
     () => add(v, unary(d, like(d, v))),
     () => {
-      const b = d.weight(
-        shape.slice(d.size(rank + 1) - 1).map((n) => (d.size(3) === 1 ? 1 : n)),
-        true,
-      );
+      const dims = shape.slice(d.size(rank + 1) - 1).map((n) => (d.size(3) === 1 ? 1 : n));
+      // Rarely of more dims than the value.
+      const b = d.weight(rank < 5 && d.size(8) === 1 ? [...shape.map(() => 1), ...dims].slice(-rank - 1) : dims, true);
       return d.coin() ? d.pick(BINARIES)(v, b) : d.pick(BINARIES)(b, v);
     },
   ];
@@ -112,7 +111,8 @@ export function elementwise(d: Draw, v: Value): Steps {
     found.push(
       () => layerNorm(v, one(), one(), 0.1),
       () => rmsNorm(v, one(), 0.1),
-      () => topK(v, d.size(last)).values,
+      // Its gradient takes as many rows as values are kept.
+      () => topK(v, d.size(Math.min(last, 16))).values,
     );
   }
   if ((rank === 4 || rank === 2) && sizeOf(shape) / shape[1]! >= 4) {
