@@ -53,7 +53,8 @@ export function testWeight(
   const value = randomTensor(shape, rng, scale);
   if (kind === "dense") return { spec: { shape }, value };
   const mask = randomMask(shape, kind, density, rng);
-  for (let i = 0; i < mask.data.length; i++) if (!mask.data[i]) value.data[i] = 0;
+  // A store takes what is not zero for live.
+  for (let i = 0; i < mask.data.length; i++) value.data[i] = mask.data[i] ? value.data[i] || scale : 0;
   return {
     spec: { shape, layout: layoutOf(kind, Math.min(sizeOf(shape), Math.max(blockOf(kind), kept(mask) + spare))) },
     value,
