@@ -57,11 +57,13 @@ export function products(d: Draw, v: Value): Steps {
   return found;
 }
 
-/** Two heads of attention of a [n, t, f] value over itself. */
+/** Two heads of attention of a [n, t, f] value over itself, or over another of the same features. */
 function attention(d: Draw, v: Value): Value {
   const [n, t, f] = v.shape as [number, number, number];
-  const heads = (u: Value, perm: readonly number[]) => transpose(reshape(u, [n, t, 2, f / 2]), perm);
-  const [q, k, w] = [0, 1, 2].map(() => linear(v, d.weight([f, f]), d.weight([f]))) as [Value, Value, Value];
-  const scores = softmax(mul(matmul(heads(q, [0, 2, 1, 3]), heads(k, [0, 2, 3, 1])), 0.5), -1);
-  return reshape(transpose(matmul(scores, heads(w, [0, 2, 1, 3])), [0, 2, 1, 3]), [n, t, f]);
+  const over = d.pick(d.made.filter(({ shape }) => shape.length === 3 && shape[0] === n && shape[2] === f));
+  const heads = (u: Value, perm: readonly number[]) =>
+    transpose(reshape(linear(u, d.weight([f, f]), d.weight([f])), [n, u.shape[1]!, 2, f / 2]), perm);
+  const [q, w] = [heads(v, [0, 2, 1, 3]), heads(over, [0, 2, 1, 3])];
+  const scores = d.coin() ? matmul(q, heads(over, [0, 2, 1, 3]), { transposeB: true }) : matmul(q, heads(over, [0, 2, 3, 1]));
+  return reshape(transpose(matmul(softmax(mul(scores, 0.5), -1), w), [0, 2, 1, 3]), [n, t, f]);
 }
