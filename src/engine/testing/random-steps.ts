@@ -83,7 +83,8 @@ export const unary = (d: Draw, v: Value): Value => d.pick(UNARIES)(v);
 const BINARIES: readonly ((a: Value, b: Value) => Value)[] = [
   ...[add, add, sub, mul, max, min],
   (a, b) => div(a, add(square(b), 1)),
-  (a, b) => where(greater(a, 0), a, b),
+  // Jumps where nothing lies by rule, as zeros do.
+  (a, b) => where(greater(a, 0.123), a, b),
 ];
 
 /** A value of this shape made before. */
