@@ -6,7 +6,7 @@
  * Ranges of channels with like work have unlike bounds. `Lowering.bounds` holds them by buffer, so that the step which reads what
  * another wrote takes the same ones, and no meeting of threads lies between.
  */
-import type { Columns, Planes } from "./layout.js";
+import { type Columns, type Planes, stripFloats } from "./layout.js";
 import type { Lowering } from "./lowering.js";
 import { at, type Placed, type PlacedPlanes, STRIP } from "./placed.js";
 import type { Access, Domain } from "./step.js";
@@ -164,7 +164,10 @@ export function pieceStrip({ geometry, lanes }: Planes, { r0, rows }: Piece): nu
  */
 export function pieceStrips(layout: Planes, piece: Piece, widest: number): readonly (readonly [number, number])[] {
   const n = pieceStrip(layout, piece);
-  if (n % 4 === 0 || piece.r0 + piece.rows === layout.geometry.h) return [[0, n]];
+  // Past the last row lies the next plane, whose first row is another thread's, unless its own plane has room for the vector's end.
+  const room = (layout.plane - layout.origin) / 4 - stripFloats(layout);
+  const last = piece.r0 + piece.rows === layout.geometry.h;
+  if (n % 4 === 0 || (last && (piece.rows === layout.geometry.h || room >= 4 - (n % 4)))) return [[0, n]];
   const rest = n % widest;
   const tile = rest > 16 ? widest : rest > 8 ? 16 : rest > 4 ? 8 : 4;
   const end = tile > n ? 4 : tile;

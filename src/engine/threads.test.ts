@@ -1,6 +1,9 @@
 /** The same bits for 1, 2 and 3 threads: work that is large enough to be cut, in every kind of domain. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { pieceStrips } from "./cut.js";
 import { createEngine, type Engine } from "./engine.js";
+import { bareGeometry } from "./geometry.js";
+import { planesOf } from "./layout.js";
 import { type Case, convCase, imageCase, mlpCase, recurrentCase, sequenceCase } from "./testing/networks.js";
 import type { Kind } from "./testing/sparse.js";
 
@@ -35,6 +38,24 @@ function bits(engine: Engine, { program, specs, values, inputs }: Case): Float32
   store.close();
   return seen;
 }
+
+it("bands of rows end where another thread's floats begin, whole vectors or not", () => {
+  for (const [h, w] of [
+    [19, 21],
+    [15, 17],
+    [14, 14],
+    [9, 11],
+  ] as const) {
+    const layout = planesOf(1, 24, 1, bareGeometry(h, w));
+    for (const rows of [2, h >> 1, h - 2]) {
+      const piece = { group: 0, c0: 0, c: 24, r0: h - rows, rows, range: 0 };
+      const first = layout.origin / 4 + piece.r0 * w;
+      // Kernels keep, and so write, what lies between the end of a strip and that of its last vector.
+      for (const [skip, n] of pieceStrips(layout, piece, 28))
+        expect(first + skip + Math.ceil(n / 4) * 4).toBeLessThanOrEqual(layout.plane / 4);
+    }
+  }
+});
 
 describe.each(["dense", "csr", "block2", "block4"] as Kind[])("%s", (kind) => {
   it.each([
