@@ -133,13 +133,14 @@ export async function pruneSource(source: Source, plan: PrunePlan, flags: PruneF
     else params = pruned.params;
   }
   if (!flags.gradual) await stage(`pruned (${method}${repair === "none" ? "" : `, ${repair} repair`})`);
-  if (flags.reestimate && data && repair === "none" && !flags.gradual) {
+  if (flags.reestimate && data && !flags.gradual) {
     const batch = Math.min(128, Math.max(2, Math.floor(Math.min(flags.calibrate, data.count) / 2)));
     const found = reestimateBatchNorm(
       engine,
       program,
       params,
       data.calibration(program, Math.max(flags.calibrate, 2 * batch), rng.split("batch norm"), batch),
+      plan.pattern.kind === "channels" ? undefined : common.params,
     );
     if (found.count > 0) {
       params = found.params;

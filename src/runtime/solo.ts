@@ -11,7 +11,7 @@ const [TURNS, BUDGET_MS] = [3, 40];
 const GAIN = 0.1;
 
 /** Runs between two looks at both ways, at first and at most: they double from look to look. */
-const [SOON, LATE] = [32, 2048];
+const [SOON, LATE] = [8, 2048];
 
 /** Whether one thread's least time (ms) is little longer than that of all, or shorter. */
 const pays = (all: number, one: number): boolean => all > one * (1 - GAIN);

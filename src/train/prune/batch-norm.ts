@@ -38,24 +38,17 @@ function withBatchStatistics(program: Program, norms: readonly Norm[]): Program 
   return tapProgram({ ...program, values, operations }, outputs);
 }
 
-/**
- * Running statistics from calibration data: the network runs with batch statistics, whose mean over the batches (variances with
- * M / (M - 1)) replaces the old ones. Weights stay.
- *
- *     mean' = average over batches of mean(batch),   var' = average over batches of var(batch) M / (M - 1)
- *
- * @param calibration batches of a few dozen examples or more; the more, the better the estimate
- * @returns the params with new statistics, and how many normalisations were re-estimated (0: the model has none, or they are folded)
- */
-export function reestimateBatchNorm(
+/** Mean and variance of each normalisation's input over all batches, by the path of the running one. */
+type Statistics = ReadonlyMap<string, Float64Array>;
+
+/** The network runs with batch statistics; means are averaged over the batches, and variances with M / (M - 1). */
+function statisticsOf(
   engine: Engine,
-  program: BatchProgram,
+  sized: Program,
+  norms: readonly Norm[],
   params: Tree<Tensor>,
-  { batches, batchSize }: Calibration,
-): { params: Tree<Tensor>; count: number } {
-  const sized = atBatch(program, batchSize);
-  const norms = normsOf(sized);
-  if (norms.length === 0) return { params, count: 0 };
+  { batches }: Calibration,
+): Statistics {
   const looked = withBatchStatistics(sized, norms);
   const store = storeOf(engine, looked, params);
   const plan = engine.compile(looked, store);
@@ -75,13 +68,53 @@ export function reestimateBatchNorm(
     plan.close();
     store.close();
   }
-  const next: Record<string, Tensor> = { ...params };
-  for (const [path, sum] of sums) next[path] = tensor(params[path]!.shape, Float32Array.from(sum));
-  return { params: next, count: norms.length };
+  return sums;
 }
 
 function accumulate(sums: Map<string, Float64Array>, path: string, data: Float32Array, scale: number): void {
   const sum = sums.get(path) ?? new Float64Array(data.length);
   for (let i = 0; i < data.length; i++) sum[i]! += scale * data[i]!;
   sums.set(path, sum);
+}
+
+/** Variances of channels that the calibration data leave still: their quotients say nothing. */
+const STILL = 1e-12;
+
+/**
+ * Running statistics of a network whose weights have changed, from calibration data; weights stay. With the params from before the change, the old
+ * statistics move as those of the calibration data move, so that what sets these data apart from the training data, and chance, cancel:
+ *
+ *     mean' = mean + m(now) - m(before),   var' = var v(now) / v(before),
+ *     m, v = averages over the batches of mean(batch) and of var(batch) M / (M - 1), the network running with batch statistics
+ *
+ * Without them (channels were cut, the layers have other shapes) mean' = m(now) and var' = v(now).
+ *
+ * @param calibration batches of a few dozen examples or more; the more, the better the estimate
+ * @param before      params of the same program, with the running statistics that belong to them
+ * @returns the params with new statistics, and how many normalisations were re-estimated (0: the model has none, or they are folded)
+ */
+export function reestimateBatchNorm(
+  engine: Engine,
+  program: BatchProgram,
+  params: Tree<Tensor>,
+  calibration: Calibration,
+  before?: Tree<Tensor>,
+): { params: Tree<Tensor>; count: number } {
+  const sized = atBatch(program, calibration.batchSize);
+  const norms = normsOf(sized);
+  if (norms.length === 0) return { params, count: 0 };
+  const now = statisticsOf(engine, sized, norms, params, calibration);
+  const then = before && statisticsOf(engine, sized, norms, before, calibration);
+  const next: Record<string, Tensor> = { ...params };
+  const put = (path: string, moved: (old: number, now: number, then: number) => number) => {
+    const [found, earlier] = [now.get(path)!, then?.get(path)];
+    const old = before?.[path]?.data;
+    const data = earlier && old ? found.map((value, i) => moved(old[i]!, value, earlier[i]!)) : found;
+    next[path] = tensor(params[path]!.shape, Float32Array.from(data));
+  };
+  for (const { mean, variance } of norms) {
+    put(mean, (old, m, before) => old + m - before);
+    put(variance, (old, v, before) => (before > STILL ? (old * v) / before : v));
+  }
+  return { params: next, count: norms.length };
 }

@@ -153,4 +153,21 @@ describe("batch-norm re-estimation", () => {
     expect(next["bn1.running_var"]!.data[0]).toBeCloseTo(((sums[1]! / 4096 - mean * mean) * 4096) / 4095, 3);
     expect(next["conv1.weight"]).toBe(params["conv1.weight"]);
   });
+
+  it("moves the statistics as those of the data move, given the params before the change", () => {
+    const { program, params } = network("convnet", small);
+    const data = calibrationOf(program, pictures([1, 8, 8], 64), 64, createRng(1), 32);
+    const since = (now: typeof params) => reestimateBatchNorm(engine, program, now, data, params).params;
+    // Nothing has changed: the statistics of the training data stay, whatever these data's are.
+    for (const [path, { data: was }] of Object.entries(params)) expectClose(since(params)[path]!.data, was, 5);
+    const twice = tensor(
+      params["conv1.weight"]!.shape,
+      params["conv1.weight"]!.data.map((w) => 2 * w),
+    );
+    const changed = { ...params, "conv1.weight": twice };
+    const [fresh, moved] = [reestimateBatchNorm(engine, program, changed, data).params, since(changed)];
+    const at = (from: typeof params, name: string) => from[`bn1.running_${name}`]!.data[0]!;
+    expect(at(moved, "mean")).toBeCloseTo(at(params, "mean") + at(fresh, "mean") / 2, 4);
+    expect(at(moved, "var")).toBeCloseTo(at(params, "var") * 4, 3);
+  });
 });
